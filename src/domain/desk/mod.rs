@@ -1,0 +1,1 @@
+//! The façade of the domain.

@@ -1,0 +1,182 @@
+//! The session log: what an entry is, and the one rule by which the next entry follows from the head.
+
+use std::sync::Arc;
+
+use super::ids::{ClientKey, EntryId, SessionId};
+use super::principal::Person;
+use super::session::Assignee;
+use super::time::Timestamp;
+
+/// Text that a person said: not blank, at most [`Body::MAX_BYTES`], and within the limit of the contract it came by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(Arc<str>);
+
+/// Why a text is no [`Body`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// Nothing but white space.
+    Blank,
+    /// Longer than allowed.
+    TooLong,
+}
+
+impl Body {
+    /// What every contract is bounded by, in bytes.
+    pub const MAX_BYTES: usize = 256 * 1024;
+
+    /// Checks a text against the contract's limit, counted in UTF-16 code units as JavaScript's `length` counts. The text is kept as it is.
+    pub fn parse(text: &str, max_utf16: usize) -> Result<Self, BodyError> {
+        if text.trim().is_empty() {
+            return Err(BodyError::Blank);
+        }
+        if text.len() > Self::MAX_BYTES || text.encode_utf16().count() > max_utf16 {
+            return Err(BodyError::TooLong);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Takes a text that was checked before it was stored.
+    pub fn stored(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an entry records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A person said something.
+    Message(Body),
+    /// An agent took the session over.
+    Assigned(Assignee),
+    /// The session is over, for this reason.
+    Ended(Arc<str>),
+}
+
+impl Content {
+    /// The stable name of the kind that stores carry.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Content::Message(_) => "message",
+            Content::Assigned(_) => "assigned",
+            Content::Ended(_) => "ended",
+        }
+    }
+}
+
+/// What the log says of the session after its last entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the last entry; 0 when there is none.
+    pub seq: u64,
+    /// How many messages there are up to and with it.
+    pub ordinal: u64,
+    /// How many assignments there are up to and with it.
+    pub assignment: u64,
+    /// Whether the session has ended.
+    pub ended: bool,
+}
+
+/// An entry that asks to be appended; the log gives it its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Its id, minted before the first try so that a retry can recognise its own.
+    pub id: EntryId,
+    /// When it was said or done.
+    pub at: Timestamp,
+    /// Who said or did it.
+    pub author: Person,
+    /// The client's own name for it.
+    pub client_key: Option<ClientKey>,
+    /// What it records.
+    pub content: Content,
+}
+
+/// One record in a session's log, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Its id.
+    pub id: EntryId,
+    /// When it was said or done.
+    pub at: Timestamp,
+    /// Who said or did it.
+    pub author: Person,
+    /// The client's own name for it.
+    pub client_key: Option<ClientKey>,
+    /// What it records.
+    pub content: Content,
+    /// What the log says after it; `head.seq` is the entry's own number.
+    pub head: Head,
+}
+
+impl Entry {
+    /// The entry's number in its session: 1, 2, 3 … without a gap.
+    pub fn seq(&self) -> u64 {
+        self.head.seq
+    }
+
+    /// The text, where the entry is a message.
+    pub fn body(&self) -> Option<&Body> {
+        match &self.content {
+            Content::Message(body) => Some(body),
+            Content::Assigned(_) | Content::Ended(_) => None,
+        }
+    }
+}
+
+impl Head {
+    /// The entry that follows this head, or `None` where the session has ended and takes nothing more.
+    ///
+    /// The one rule of numbering and of the end; both stores append what this answers and nothing else.
+    pub fn follow(self, draft: &Draft) -> Option<Entry> {
+        if self.ended {
+            return None;
+        }
+        let mut head = Head { seq: self.seq + 1, ..self };
+        match draft.content {
+            Content::Message(_) => head.ordinal += 1,
+            Content::Assigned(_) => head.assignment += 1,
+            Content::Ended(_) => head.ended = true,
+        }
+        let Draft { session, id, at, author, client_key, content } = draft.clone();
+        Some(Entry { session, id, at, author, client_key, content, head })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::principal::{Realm, Role};
+
+    fn draft(content: Content) -> Draft {
+        let author = Person::new(Realm::Support, "u1", Role::Visitor);
+        Draft { session: SessionId::random(), id: EntryId::random(), at: Timestamp(1), author, client_key: None, content }
+    }
+
+    #[test]
+    fn numbers_follow_without_gap_and_end_with_the_end() {
+        let message = draft(Content::Message(Body::stored("hi")));
+        let end = draft(Content::Ended("done".into()));
+        let first = Head::default().follow(&message).unwrap();
+        let last = first.head.follow(&end).unwrap();
+        assert_eq!(first.head, Head { seq: 1, ordinal: 1, assignment: 0, ended: false });
+        assert_eq!(last.head, Head { seq: 2, ordinal: 1, assignment: 0, ended: true });
+        assert!(last.head.follow(&message).is_none());
+    }
+
+    #[test]
+    fn bodies_are_counted_as_javascript_counts() {
+        assert_eq!(Body::parse(" \n", 10), Err(BodyError::Blank));
+        assert!(Body::parse("😀😀", 4).is_ok());
+        assert_eq!(Body::parse("😀😀", 3), Err(BodyError::TooLong));
+        assert_eq!(Body::parse(" a ", 10).unwrap().as_str(), " a ");
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong, said once. Dialects draw the words and HTTP the status; neither is known here.
+
+use super::ids::SessionId;
+
+/// What a store answers when it cannot do what was asked. Absence is not an error: it is an `Option`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or refuses to work now. Retrying may help.
+    #[error("store unavailable: {0}")]
+    Unavailable(#[source] Cause),
+    /// No answer in time; the outcome is unknown unless the method says otherwise. Retrying may help.
+    #[error("store did not answer in time during {0}")]
+    Timeout(&'static str),
+    /// Writers kept getting in each other's way. Retrying may help.
+    #[error("too many conflicting writers on {0}")]
+    Conflict(String),
+    /// What was read is not what this server writes. Retrying does not help.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// The library's error below a [`StoreError`].
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The session does not exist, or the caller may not know that it does.
+    #[error("session not found")]
+    SessionNotFound,
+    /// The caller would have to be the session's visitor.
+    #[error("caller is not the visitor of the session")]
+    NotTheVisitor,
+    /// The caller would have to be the session's agent.
+    #[error("caller is not the agent of the session")]
+    NotTheAgent,
+    /// The session is over and takes no more messages.
+    #[error("session {0} has ended")]
+    SessionEnded(SessionId),
+    /// The client key was used for another text by the same sender.
+    #[error("client key was used for another message")]
+    ClientKeyReused,
+    /// No such agent.
+    #[error("agent not found")]
+    AgentNotFound,
+    /// No credential was given where one is needed.
+    #[error("no credential")]
+    Unauthenticated,
+    /// The API key is wrong.
+    #[error("wrong api key")]
+    WrongKey,
+    /// The token is malformed, forged, expired, or for another audience.
+    #[error("invalid token")]
+    InvalidToken,
+    /// The caller is known, and may not do this.
+    #[error("not allowed")]
+    Forbidden,
+    /// Too many calls; the same call may succeed after the wait.
+    #[error("rate limited, retry after {retry_after_ms} ms")]
+    RateLimited {
+        /// How long to wait, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The store is away or overloaded; the same call may succeed later.
+    #[error("unavailable")]
+    Unavailable(#[source] StoreError),
+    /// A defect on our side.
+    #[error("internal error")]
+    Internal(#[source] StoreError),
+}
+
+/// The families of errors, from which HTTP draws its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It does not exist.
+    NotFound,
+    /// The caller is not known.
+    Unauthenticated,
+    /// The caller may not.
+    Forbidden,
+    /// It clashes with the state of things.
+    Conflict,
+    /// Too many, too fast.
+    RateLimited,
+    /// Not now.
+    Unavailable,
+    /// Our fault.
+    Internal,
+}
+
+impl Error {
+    /// The family.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::SessionNotFound | Error::AgentNotFound => Kind::NotFound,
+            Error::Unauthenticated | Error::WrongKey => Kind::Unauthenticated,
+            Error::NotTheVisitor | Error::NotTheAgent | Error::InvalidToken | Error::Forbidden => Kind::Forbidden,
+            Error::SessionEnded(_) | Error::ClientKeyReused => Kind::Conflict,
+            Error::RateLimited { .. } => Kind::RateLimited,
+            Error::Unavailable(_) => Kind::Unavailable,
+            Error::Internal(_) => Kind::Internal,
+        }
+    }
+
+    /// The stable code that acknowledgements and bodies carry.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::SessionNotFound => "SESSION_NOT_FOUND",
+            Error::NotTheVisitor | Error::NotTheAgent | Error::Forbidden => "FORBIDDEN",
+            Error::SessionEnded(_) => "SESSION_ENDED",
+            Error::ClientKeyReused => "CLIENT_KEY_REUSED",
+            Error::AgentNotFound => "AGENT_NOT_FOUND",
+            Error::Unauthenticated | Error::WrongKey => "UNAUTHENTICATED",
+            Error::InvalidToken => "INVALID_TOKEN",
+            Error::RateLimited { .. } => "RATE_LIMITED",
+            Error::Unavailable(_) => "UNAVAILABLE",
+            Error::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// After how many milliseconds the same call may succeed; `None` where it never will.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Error::RateLimited { retry_after_ms } => Some(*retry_after_ms),
+            Error::Unavailable(_) => Some(1_000),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Timeout(_) | StoreError::Conflict(_) => Error::Unavailable(error),
+            StoreError::Corrupt(_) => Error::Internal(error),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Identifiers: opaque strings to everyone, minted here and nowhere else. They know nothing of stores or wires.
+#![allow(clippy::disallowed_methods, reason = "the one file that mints ids")]
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+/// Defines an opaque identifier, cheap to clone.
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes an id that this server stored or minted earlier, unchecked.
+            pub fn stored(id: impl Into<Arc<str>>) -> Self {
+                Self(id.into())
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+opaque_id!(
+    /// A support conversation. UUIDv4 when minted here: it is a capability in some dialects, so 122 random bits.
+    SessionId
+);
+opaque_id!(
+    /// One record of a session's log. UUIDv7, so that ids sort roughly by time.
+    EntryId
+);
+opaque_id!(
+    /// An agent's record.
+    AgentId
+);
+opaque_id!(
+    /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
+    ConnId
+);
+
+impl SessionId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+
+    /// Reads an id from the wire: a hyphenated UUID or 24 hex digits, in either case; `None` for all else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uuid = text.len() == 36 && Uuid::try_parse(text).is_ok();
+        let object_id = text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        (uuid || object_id).then(|| Self(text.to_ascii_lowercase().into()))
+    }
+}
+
+impl EntryId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::now_v7().to_string().into())
+    }
+}
+
+impl AgentId {
+    /// The id of the n-th default agent: the same on every node, so that two nodes seed the same records.
+    pub fn seeded(n: u8) -> Self {
+        let name = format!("helpline default agent {n}");
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string().into())
+    }
+}
+
+impl ConnId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+}
+
+/// 256 random bits as 64 hex digits, for secrets that this server generates itself.
+pub fn random_secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+/// A client's own name for one message, unique per session and sender for ever: 1 to 128 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientKey(Arc<str>);
+
+impl ClientKey {
+    /// Reads a key from the wire or the store; `None` where its length is out of bounds.
+    pub fn parse(text: &str) -> Option<Self> {
+        (1..=128).contains(&text.len()).then(|| Self(text.into()))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wire_ids_are_uuids_or_object_ids() {
+        for good in ["0f8fad5b-d9cb-469f-a165-70867728950e", "507F1F77bcf86cd799439011"] {
+            assert_eq!(SessionId::parse(good).map(|i| i.to_string()), Some(good.to_lowercase()));
+        }
+        for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "507f1f77bcf86cd79943901g", "{0f8fad5b-d9cb-469f-a165-7086772895}"] {
+            assert_eq!(SessionId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn client_keys_have_bounds() {
+        assert!(ClientKey::parse("").is_none());
+        assert!(ClientKey::parse(&"k".repeat(128)).is_some());
+        assert!(ClientKey::parse(&"k".repeat(129)).is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! Who acts: realms, roles, people, and the authenticated caller. How a credential is checked is not known here.
+
+use std::sync::Arc;
+
+use super::time::Timestamp;
+
+/// Who vouches for an id: `u1` of one realm is not `u1` of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Realm {
+    /// The contract of document 001.
+    Support,
+}
+
+impl Realm {
+    /// The stable name that stores and tokens carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Realm::Support => "support",
+        }
+    }
+
+    /// The realm of a stored name.
+    pub fn named(name: &str) -> Option<Self> {
+        (name == "support").then_some(Realm::Support)
+    }
+}
+
+/// The part a person plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Who asks.
+    Visitor,
+    /// Who answers.
+    Agent,
+    /// A machine of the company.
+    System,
+}
+
+impl Role {
+    /// The stable name that stores carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Visitor => "visitor",
+            Role::Agent => "agent",
+            Role::System => "system",
+        }
+    }
+
+    /// The role of a stored name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Role::Visitor, Role::Agent, Role::System].into_iter().find(|r| r.name() == name)
+    }
+}
+
+/// A person as a session remembers them: a snapshot, from which every dialect draws its user objects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// Who vouches for the id.
+    pub realm: Realm,
+    /// The id in its realm: any non-empty string.
+    pub id: Arc<str>,
+    /// The part played.
+    pub role: Role,
+    /// The display name, where one is known.
+    pub name: Option<Arc<str>>,
+    /// The e-mail address, where one is known. Never shown to visitors, never logged.
+    pub email: Option<Arc<str>>,
+}
+
+impl Person {
+    /// A person of whom only the id and the role are known.
+    pub fn new(realm: Realm, id: impl Into<Arc<str>>, role: Role) -> Self {
+        Self { realm, id: id.into(), role, name: None, email: None }
+    }
+
+    /// Whether both are the same person, whatever the names say.
+    pub fn is(&self, other: &Person) -> bool {
+        self.realm == other.realm && self.id == other.id && self.role == other.role
+    }
+
+    /// `realm:id`, unique per person and side; the key of what exists once per visitor.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.realm.name(), self.id)
+    }
+}
+
+/// The authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A credential names this person; nothing the call says changes who it is.
+    Person {
+        /// Who it is.
+        person: Person,
+        /// When the credential ends; live sockets are closed then.
+        expires: Option<Timestamp>,
+    },
+    /// The API key, or a trusted peer without a credential: may act as the person that a call names, and see every session of its realm.
+    Delegate {
+        /// The realm it may act in.
+        realm: Realm,
+    },
+}
+
+impl Principal {
+    /// The person whom the credential names, if it names one.
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Principal::Person { person, .. } => Some(person),
+            Principal::Delegate { .. } => None,
+        }
+    }
+
+    /// When the credential ends.
+    pub fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Principal::Person { expires, .. } => *expires,
+            Principal::Delegate { .. } => None,
+        }
+    }
+
+    /// The realm the caller belongs to.
+    pub fn realm(&self) -> Realm {
+        match self {
+            Principal::Person { person, .. } => person.realm,
+            Principal::Delegate { realm } => *realm,
+        }
+    }
+
+    /// Whether the caller may do what only the company's own machines may: the API key, a trusted peer, or a `system` token.
+    pub fn is_privileged(&self) -> bool {
+        self.person().is_none_or(|p| p.role == Role::System)
+    }
+}

@@ -1,0 +1,3 @@
+//! Helpline: one support-chat server that speaks several Socket.IO wire contracts over one session log.
+
+pub mod domain;

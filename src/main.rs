@@ -1,0 +1,3 @@
+//! The `helpline` binary.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! All integration tests in one binary: one link, one run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod architecture;
