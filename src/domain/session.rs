@@ -104,4 +104,19 @@ impl Session {
         let mine = self.agent.as_ref().is_some_and(|a| *a.id.as_str() == *person.id);
         mine && person.role == Role::Agent && person.realm == self.realm
     }
+
+    /// Gives a person without a name the one under which the session knows it.
+    pub fn introduce(&self, person: Person) -> Person {
+        if person.name.is_some() {
+            return person;
+        }
+        let name = if self.visitor.is(&person) {
+            self.visitor.name.clone()
+        } else if self.is_of_agent(&person) {
+            self.agent.as_ref().map(|a| Arc::clone(&a.name))
+        } else {
+            None
+        };
+        Person { name, ..person }
+    }
 }

@@ -1,0 +1,3 @@
+//! How the nodes of an installation hear of each other's entries. Alone, a node hears itself.
+
+pub mod bus;

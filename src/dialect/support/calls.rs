@@ -1,0 +1,191 @@
+//! What clients of `support` may call, and what each call answers.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{GREETING_LIMIT, MESSAGE_LIMIT, events, named_person, role_of, views};
+use crate::dialect::wire::{Call, Frame, filled, invalid, refusal, text};
+use crate::dialect::{Admission, Conversation, Line, Reply};
+use crate::domain::desk::{Desk, Post};
+use crate::domain::entry::{Body, BodyError};
+use crate::domain::error::Error;
+use crate::domain::ids::{ClientKey, SessionId};
+use crate::domain::ports::Signal;
+use crate::domain::principal::{Person, Principal, Realm, Role};
+
+/// Every event that this contract takes, for the documents and their test.
+pub const CALLS: &[&str] = &["join_session", "leave_session", "send_message", "typing_start", "typing_stop", "typing", "resume"];
+
+/// One socket: who it is, where it sits, and where else it listens.
+pub(super) struct Seat {
+    who: Principal,
+    /// The person it acts as; for a privileged caller bound by the first join.
+    person: Option<Person>,
+    /// The session joined last: messages and typing go there.
+    current: Option<SessionId>,
+    /// All sessions joined, with the person as each knows it.
+    joined: Vec<(SessionId, Person)>,
+}
+
+/// A call that was refused: the contract's text, and the acknowledgement that says the same.
+struct Refused {
+    message: &'static str,
+    ack: Value,
+}
+
+impl Refused {
+    fn input(code: &'static str, message: &'static str) -> Self {
+        Self { message, ack: invalid(code, message) }
+    }
+
+    fn because(error: &Error, message: &'static str) -> Self {
+        Self { message, ack: refusal(error, message) }
+    }
+}
+
+#[async_trait]
+impl Conversation for Seat {
+    async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply {
+        let payload = call.payload();
+        let outcome = match call.event.as_str() {
+            "join_session" => self.join(desk, line, payload).await,
+            "leave_session" => self.leave(desk, line, payload).await,
+            "send_message" => self.send(desk, payload).await,
+            "typing_start" => self.typing(desk, line, payload, true),
+            "typing_stop" => self.typing(desk, line, payload, false),
+            "typing" => self.typing(desk, line, payload, payload.get("isTyping").and_then(Value::as_bool).unwrap_or(false)),
+            "resume" => self.resume(desk, payload).await,
+            // Unknown events are ignored, as the original does; only an acknowledgement says so.
+            _ => return Reply { ack: invalid("UNKNOWN_EVENT", "Unknown event"), error: None },
+        };
+        match outcome {
+            Ok(ack) => Reply { ack, error: None },
+            Err(refused) => Reply { ack: refused.ack, error: Some(events::error(refused.message)) },
+        }
+    }
+
+    async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str) {
+        for (session, person) in std::mem::take(&mut self.joined) {
+            line.leave(&session).await;
+            desk.signal(&session, Signal::Left { person, at: desk.now(), reason }, line.id());
+        }
+    }
+}
+
+impl Seat {
+    pub(super) fn new(who: Principal) -> Self {
+        Self { who, person: None, current: None, joined: Vec::new() }
+    }
+
+    async fn join(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
+        // Quirk: the design card's union allows the bare session id.
+        let named = payload.as_str().filter(|t| !t.is_empty()).or_else(|| filled(payload, "sessionId"));
+        let named = named.ok_or(Refused::input("SESSION_ID_REQUIRED", "SessionId is required"))?;
+        let id = SessionId::parse(named).ok_or(Refused::because(&Error::SessionNotFound, "Failed to join session"))?;
+        let person = self.person_to_join_as(payload).ok_or(Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
+        let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let person = session.introduce(person);
+        let (view, status) = (session.clone(), session.status.name());
+        let admission = Admission {
+            session: id.clone(),
+            last_seq: payload.get("lastSeq").and_then(Value::as_u64),
+            history: GREETING_LIMIT,
+            greeting: Box::new(move |messages| vec![Frame::new("session_joined", &views::session_joined(&view, messages))]),
+        };
+        let head_seq = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        self.person = Some(person.clone());
+        self.current = Some(id.clone());
+        self.joined.retain(|(s, _)| *s != id);
+        self.joined.push((id.clone(), person.clone()));
+        desk.signal(&id, Signal::Joined { person, at: desk.now() }, line.id());
+        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status, "headSeq": head_seq}))
+    }
+
+    /// Whom this socket joins as: the person of its credential, else the one that the call names; `None` where the two disagree.
+    fn person_to_join_as(&self, payload: &Value) -> Option<Person> {
+        let id = filled(payload, "userId").or_else(|| filled(payload, "agentId"));
+        let role = text(payload, "userType").map(role_of);
+        let bound = self.who.person().filter(|p| p.role != Role::System).or(self.person.as_ref());
+        if let Some(person) = bound {
+            let agrees = id.is_none_or(|i| *i == *person.id) && role.is_none_or(|r| r == Some(person.role));
+            return agrees.then(|| person.clone());
+        }
+        match (id, role) {
+            (None, _) => Some(self.who.person().cloned().unwrap_or_else(|| named_person("system", Role::System))),
+            (Some(_), Some(None)) => None,
+            (Some(id), role) => Some(Person::new(Realm::Support, id, role.flatten().unwrap_or(Role::Visitor))),
+        }
+    }
+
+    async fn leave(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
+        let named = payload.as_str().or_else(|| text(payload, "sessionId")).and_then(SessionId::parse);
+        let at = self.joined.iter().position(|(s, _)| Some(s) == named.as_ref());
+        if let Some(at) = at {
+            let (session, person) = self.joined.remove(at);
+            line.leave(&session).await;
+            self.current.take_if(|c| *c == session);
+            desk.signal(&session, Signal::Left { person, at: desk.now(), reason: "left session" }, line.id());
+        }
+        Ok(json!({"ok": true}))
+    }
+
+    async fn send(&mut self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
+        let invalid = || Refused::input("INVALID_MESSAGE", "Invalid message data");
+        let current = self.current.as_ref().ok_or_else(invalid)?;
+        let named = filled(payload, "sessionId").ok_or_else(invalid)?;
+        let said = filled(payload, "message").or_else(|| filled(payload, "content")).ok_or_else(invalid)?;
+        if !named.eq_ignore_ascii_case(current.as_str()) {
+            return Err(Refused::because(&Error::Forbidden, "Not authorized for this session"));
+        }
+        let body = Body::parse(said, MESSAGE_LIMIT).map_err(|e| match e {
+            BodyError::Blank => Refused::input("INVALID_MESSAGE", "Failed to send message"),
+            BodyError::TooLong => Refused::input("MESSAGE_TOO_LONG", "Failed to send message"),
+        })?;
+        let client_key = read_client_key(payload).map_err(|()| Refused::input("INVALID_CLIENT_KEY", "Invalid message data"))?;
+        let author = self.person.clone().ok_or_else(invalid)?;
+        let posted = desk.post_message(&self.who, author, current, Post { body, client_key }).await;
+        posted.map(|p| views::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))
+    }
+
+    fn typing(&self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
+        let here = self.current.as_ref().filter(|c| text(payload, "sessionId").is_some_and(|s| s.eq_ignore_ascii_case(c.as_str())));
+        // Quirk: typing in a session that is not the joined one is ignored without a word (document 001).
+        if let (Some(session), Some(person)) = (here, &self.person) {
+            desk.signal(session, Signal::Typing { person: person.clone(), is_typing }, line.id());
+        }
+        Ok(json!({"ok": here.is_some()}))
+    }
+
+    async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
+        let id = text(payload, "sessionId").and_then(SessionId::parse);
+        let id = id.ok_or(Refused::because(&Error::SessionNotFound, "Session not found"))?;
+        let last_seq = payload.get("lastSeq").and_then(Value::as_u64).unwrap_or(0);
+        let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, "Session not found"))?;
+        let entries: Vec<Value> = resumed.entries.iter().map(views::resumed_entry).collect();
+        Ok(json!({"ok": true, "entries": entries, "headSeq": resumed.head_seq, "complete": resumed.complete}))
+    }
+}
+
+/// The optional `clientKey` of a call: absent, or 1 to 128 bytes of text.
+pub(super) fn read_client_key(payload: &Value) -> Result<Option<ClientKey>, ()> {
+    match payload.get("clientKey") {
+        None | Some(Value::Null) => Ok(None),
+        Some(key) => key.as_str().and_then(ClientKey::parse).map(Some).ok_or(()),
+    }
+}
+
+fn join_text(error: &Error) -> &'static str {
+    match error {
+        Error::NotTheVisitor => "Unauthorized to join this session",
+        Error::NotTheAgent => "Agent not assigned to this session",
+        _ => "Failed to join session",
+    }
+}
+
+fn send_text(error: &Error) -> &'static str {
+    match error {
+        Error::SessionEnded(_) => "Session has ended",
+        Error::SessionNotFound => "Not authorized for this session",
+        _ => "Failed to send message",
+    }
+}

@@ -1,0 +1,105 @@
+//! The contract `support` (document 001, its sibling, and the design card's union), as `docs/dialects/support.md` tables it.
+//!
+//! A visitor or an agent joins a session with `join_session`, says something with `send_message`, and everybody in it hears `new_message`.
+//! REST lives under `/api`; its envelope is `{success, message, data}`. Knows neither storage nor sockets.
+
+mod calls;
+mod events;
+mod views;
+pub mod rest;
+
+use serde_json::Value;
+
+use super::wire::{Frame, filled};
+use super::{Conversation, Dialect, Farewell, Handshake};
+use crate::domain::desk::Desk;
+use crate::domain::entry::Entry;
+use crate::domain::ids::SessionId;
+use crate::domain::ports::{Credential, Signal};
+use crate::domain::principal::{Person, Principal, Realm, Role};
+
+/// How long a message may be, in UTF-16 code units.
+const MESSAGE_LIMIT: usize = 1_000;
+
+/// How many messages `session_joined` shows.
+const GREETING_LIMIT: u32 = 50;
+
+/// The longest id of a person, in bytes.
+const PERSON_ID_LIMIT: usize = 256;
+
+/// The contract.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Support;
+
+impl Dialect for Support {
+    fn name(&self) -> &'static str {
+        "support"
+    }
+
+    fn realm(&self) -> Realm {
+        Realm::Support
+    }
+
+    fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+        let credential = handshake_credential(&handshake.auth);
+        desk.admit(Realm::Support, credential.as_ref(), handshake.peer).map_err(|_| "Authentication failed")
+    }
+
+    fn converse(&self, who: Principal) -> Box<dyn Conversation> {
+        Box::new(calls::Seat::new(who))
+    }
+
+    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
+        Some(events::of_entry(entry))
+    }
+
+    fn signal_frame(&self, session: &SessionId, signal: &Signal) -> Option<Frame> {
+        Some(events::of_signal(session, signal))
+    }
+
+    fn farewell(&self, why: Farewell) -> Frame {
+        events::error(match why {
+            Farewell::Expired => "Invalid or expired token",
+            Farewell::Flooded => "Too many requests",
+        })
+    }
+}
+
+/// `auth.apiKey`, else `auth.token`; a token that is no text is a wrong one, not an absent one.
+fn handshake_credential(auth: &Value) -> Option<Credential> {
+    if let Some(key) = filled(auth, "apiKey") {
+        return Some(Credential::ApiKey(key.to_owned()));
+    }
+    match auth.get("token") {
+        None | Some(Value::Null | Value::Bool(false)) => None,
+        Some(Value::String(token)) if token.is_empty() => None,
+        Some(Value::String(token)) => Some(Credential::Token(token.strip_prefix("Bearer ").unwrap_or(token).to_owned())),
+        Some(_) => Some(Credential::Token(String::new())),
+    }
+}
+
+/// The contract's word for a role.
+fn user_type(role: Role) -> &'static str {
+    match role {
+        Role::Visitor => "user",
+        Role::Agent => "agent",
+        Role::System => "system",
+    }
+}
+
+/// The role of the contract's word.
+fn role_of(user_type: &str) -> Option<Role> {
+    [Role::Visitor, Role::Agent, Role::System].into_iter().find(|r| self::user_type(*r) == user_type)
+}
+
+/// An id of a person, trimmed; `None` where it is blank, overlong, or holds control characters.
+fn person_id(text: &str) -> Option<&str> {
+    let id = text.trim();
+    let fits = !id.is_empty() && id.len() <= PERSON_ID_LIMIT && !id.chars().any(char::is_control);
+    fits.then_some(id)
+}
+
+/// Whom a privileged caller acts for.
+fn named_person(id: &str, role: Role) -> Person {
+    Person::new(Realm::Support, id, role)
+}

@@ -1,0 +1,242 @@
+//! The REST paths of `support`: routes, credentials, envelopes and errors. What each path does stands in the files below.
+
+mod chat;
+mod system;
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::domain::desk::Desk;
+use crate::domain::error::{Error, Kind};
+use crate::domain::ids::SessionId;
+use crate::domain::ports::Credential;
+use crate::domain::principal::{Principal, Realm};
+use crate::domain::time::Timestamp;
+use crate::http::status;
+use crate::http::trust::Trust;
+
+/// How large a body may be: 10 MB, as the original.
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+
+/// Every path that this contract serves, for the documents and their test.
+pub const PATHS: &[&str] = &[
+    "GET /",
+    "GET /api/health",
+    "POST /api/auth/token",
+    "PUT /api/auth/{agentId}/availability",
+    "POST /api/chat/start-session",
+    "GET /api/chat/session/{sessionId}",
+    "POST /api/chat/session/{sessionId}/end",
+    "GET /api/chat/messages/{sessionId}",
+    "POST /api/chat/send-message/{sessionId}",
+    "POST /api/chat/end-session/{sessionId}",
+    "GET /api/chat/agent/{agentId}/sessions",
+    "GET /api/chat/stats",
+];
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Rest {
+    /// The desk.
+    pub desk: Arc<Desk>,
+    /// Who is trusted.
+    pub trust: Arc<Trust>,
+    /// The value of `NODE_ENV`, which the health page shows.
+    pub environment: &'static str,
+    /// When this process started, for the uptime.
+    pub started: Timestamp,
+}
+
+/// All paths of the contract, its own 404 included.
+pub fn router(rest: Rest) -> Router {
+    let chat = Router::new()
+        .route("/api/chat/start-session", post(chat::start_session))
+        .route("/api/chat/session/{id}", get(chat::session))
+        .route("/api/chat/session/{id}/end", post(chat::end_session))
+        .route("/api/chat/messages/{id}", get(chat::messages))
+        .route("/api/chat/send-message/{id}", post(chat::send_message))
+        .route("/api/chat/end-session/{id}", post(chat::end_session))
+        .route("/api/chat/agent/{id}/sessions", get(chat::sessions_of_agent))
+        .route("/api/chat/stats", get(chat::stats))
+        .route("/api/chat/{*rest}", axum::routing::any(|| async { Problem::Endpoint }))
+        .route("/api/auth/{id}/availability", put(tokens::set_availability))
+        .method_not_allowed_fallback(|| async { Problem::Endpoint })
+        .layer(from_fn_with_state(rest.clone(), authenticate));
+    Router::new()
+        .route("/", get(system::root))
+        .route("/api/health", get(system::health))
+        .route("/api/auth/token", post(tokens::issue))
+        .merge(chat)
+        .method_not_allowed_fallback(|| async { Problem::Endpoint })
+        .fallback(|| async { Problem::Endpoint })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(harden))
+        .with_state(rest)
+}
+
+/// Lets only callers with a valid credential through.
+async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    if request.method() == Method::OPTIONS {
+        return Ok(next.run(request).await);
+    }
+    let credential = credential_of(request.headers());
+    let who = rest.desk.authenticate(Realm::Support, credential.as_ref())?;
+    request.extensions_mut().insert(Caller(who));
+    Ok(next.run(request).await)
+}
+
+/// `X-API-Key`, else the bearer token; a wrong one is never ignored.
+fn credential_of(headers: &HeaderMap) -> Option<Credential> {
+    let value = |name: HeaderName| headers.get(name).map(|v| v.to_str().unwrap_or_default().trim().to_owned());
+    if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
+        return Some(Credential::ApiKey(key));
+    }
+    let bearer = value(header::AUTHORIZATION)?;
+    bearer.strip_prefix("Bearer ").map(|t| Credential::Token(t.trim().to_owned()))
+}
+
+/// The headers that the original's `helmet` sets on every answer.
+async fn harden(request: Request, next: Next) -> Response {
+    const HELMET: [(&str, &str); 12] = [
+        (
+            "content-security-policy",
+            "default-src 'self';base-uri 'self';font-src 'self' https: data:;form-action 'self';frame-ancestors 'self';img-src 'self' data:;\
+             object-src 'none';script-src 'self';script-src-attr 'none';style-src 'self' https: 'unsafe-inline';upgrade-insecure-requests",
+        ),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("origin-agent-cluster", "?1"),
+        ("referrer-policy", "no-referrer"),
+        ("strict-transport-security", "max-age=15552000; includeSubDomains"),
+        ("x-content-type-options", "nosniff"),
+        ("x-dns-prefetch-control", "off"),
+        ("x-download-options", "noopen"),
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-permitted-cross-domain-policies", "none"),
+        ("x-xss-protection", "0"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HELMET {
+        response.headers_mut().entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The authenticated caller of a request.
+#[derive(Clone)]
+struct Caller(Principal);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Caller>().cloned().ok_or(Problem::Refused(Error::Unauthenticated))
+    }
+}
+
+/// The JSON body, as Express reads it: `{}` where there is none or it is declared as something else.
+struct Input(Value);
+
+impl<S: Send + Sync> FromRequest<S> for Input {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let is_json = kind.to_ascii_lowercase().contains("json");
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+            _ => Problem::Malformed,
+        })?;
+        if !is_json || bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Input(json!({})));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(Input(body)),
+            _ => Err(Problem::Malformed),
+        }
+    }
+}
+
+/// Why a request was not served, in the contract's words.
+enum Problem {
+    /// The desk refused or failed.
+    Refused(Error),
+    /// The credential is good for other things.
+    Forbidden(&'static str),
+    /// A field is wrong.
+    Invalid(&'static str, &'static str),
+    /// The id in the path is no id.
+    MalformedId,
+    /// The body is no JSON.
+    Malformed,
+    /// The body is over the limit.
+    TooLarge,
+    /// There is no such path.
+    Endpoint,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Problem::Refused(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let plain = |status: StatusCode, message: &str| (status, Json(json!({"success": false, "message": message}))).into_response();
+        let coded = |status: StatusCode, code: &str, message: &str| {
+            (status, Json(json!({"success": false, "message": message, "code": code}))).into_response()
+        };
+        match self {
+            Problem::Refused(error) => {
+                status::log_failure(&error);
+                let status = status::of(error.kind());
+                match error {
+                    Error::SessionNotFound => plain(status, "Session not found"),
+                    Error::AgentNotFound => plain(status, "Agent not found"),
+                    Error::Unauthenticated | Error::WrongKey => plain(status, "Access token or API key required"),
+                    Error::InvalidToken => plain(status, "Invalid or expired token"),
+                    _ => coded(status, error.code(), message_of(&error)),
+                }
+            }
+            Problem::Forbidden(message) => coded(StatusCode::FORBIDDEN, "FORBIDDEN", message),
+            Problem::Invalid(code, message) => coded(StatusCode::BAD_REQUEST, code, message),
+            Problem::MalformedId => plain(StatusCode::NOT_FOUND, "Resource not found"),
+            // Quirk: a body that is no JSON answers 500 (document 001).
+            Problem::Malformed => plain(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
+            Problem::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
+            Problem::Endpoint => (StatusCode::NOT_FOUND, Json(system::unknown_endpoint())).into_response(),
+        }
+    }
+}
+
+fn message_of(error: &Error) -> &'static str {
+    match error.kind() {
+        Kind::Forbidden => "Not allowed",
+        Kind::Conflict if matches!(error, Error::ClientKeyReused) => "clientKey was used for another message",
+        Kind::Conflict => "Session has ended",
+        Kind::RateLimited => "Too many requests",
+        Kind::Unavailable => "Service temporarily unavailable",
+        Kind::NotFound | Kind::Unauthenticated | Kind::Internal => "Server Error",
+    }
+}
+
+/// A success in the contract's envelope.
+fn success(status: StatusCode, message: &str, data: Value) -> Response {
+    (status, Json(json!({"success": true, "message": message, "data": data}))).into_response()
+}
+
+/// The session id in a path.
+fn session_id(text: &str) -> Result<SessionId, Problem> {
+    SessionId::parse(text).ok_or(Problem::MalformedId)
+}

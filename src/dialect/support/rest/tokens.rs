@@ -1,0 +1,55 @@
+//! `/api/auth/*`: tokens, and agents' availability.
+
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{Caller, Input, Problem, Rest, credential_of, success};
+use crate::dialect::support::{named_person, person_id, role_of, views};
+use crate::dialect::wire::text;
+use crate::domain::error::Error;
+use crate::domain::ids::AgentId;
+use crate::domain::principal::Role;
+use crate::http::trust::RemoteAddr;
+
+/// `POST /api/auth/token`. Public for visitors, as document 001 needs it; agents and machines must prove themselves.
+pub(super) async fn issue(
+    State(rest): State<Rest>,
+    ConnectInfo(RemoteAddr(remote)): ConnectInfo<RemoteAddr>,
+    headers: HeaderMap,
+    Input(body): Input,
+) -> Result<Response, Problem> {
+    let id = text(&body, "userId").and_then(person_id);
+    let id = id.ok_or(Problem::Invalid("INVALID_USER_ID", "userId is required and must be a non-empty string"))?;
+    const WRONG_TYPE: Problem = Problem::Invalid("INVALID_USER_TYPE", "userType must be \"user\", \"agent\", or \"system\"");
+    let role = match body.get("userType") {
+        None | Some(Value::Null) => Role::Visitor,
+        Some(kind) => kind.as_str().and_then(role_of).ok_or(WRONG_TYPE)?,
+    };
+    let peer = rest.trust.judge(&headers, remote).peer;
+    let issued = rest.desk.issue_token(&named_person(id, role), credential_of(&headers).as_ref(), peer).map_err(|e| match e {
+        Error::Forbidden => Problem::Forbidden("API key required to issue this token"),
+        other => other.into(),
+    })?;
+    let data = json!({
+        "token": issued.token,
+        "tokenType": "Bearer",
+        "expiresInSeconds": issued.expires_in_seconds,
+        "expiresInDays": issued.expires_in_seconds / 86_400,
+    });
+    Ok(success(StatusCode::CREATED, "Token issued successfully", data))
+}
+
+/// `PUT /api/auth/:agentId/availability`, of the sibling; any of its fields' names is understood.
+pub(super) async fn set_availability(
+    State(rest): State<Rest>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+    Input(body): Input,
+) -> Result<Response, Problem> {
+    let said = ["isAvailable", "available", "availability", "isOnline"].iter().find_map(|f| body.get(f)).and_then(Value::as_bool);
+    let available = said.ok_or(Problem::Invalid("INVALID_AVAILABILITY", "isAvailable must be true or false"))?;
+    let agent = rest.desk.set_availability(&who, &AgentId::stored(id), available).await?;
+    Ok(success(StatusCode::OK, "Availability updated successfully", views::agent(&agent)))
+}

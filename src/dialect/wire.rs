@@ -1,0 +1,90 @@
+//! Calls and frames as data: lenient readers for what clients send, and payloads that are encoded once. No contract's words.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::domain::error::Error;
+
+/// An event for clients, encoded once for all of them.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The event's name.
+    pub event: &'static str,
+    /// Its one argument.
+    pub payload: Arc<RawValue>,
+}
+
+impl Frame {
+    /// Encodes a payload. Views hold text, numbers and flags only, so this cannot fail; if it does, `null` is sent.
+    pub fn new(event: &'static str, payload: &impl Serialize) -> Self {
+        let payload = serde_json::value::to_raw_value(payload).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { event, payload: payload.into() }
+    }
+}
+
+/// A request from a client.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The event's name.
+    pub event: String,
+    /// Its arguments; empty where they cannot be read.
+    pub args: Vec<Value>,
+}
+
+impl Call {
+    /// Reads `["event",arg,…]` as it came. Arguments that are no JSON, or nested deeper than 127 levels, count as absent.
+    pub fn parse(event: &str, raw: &str) -> Self {
+        let mut all: Vec<Value> = serde_json::from_str(raw).unwrap_or_default();
+        let args = if all.is_empty() { all } else { all.split_off(1) };
+        Self { event: event.to_owned(), args }
+    }
+
+    /// The first argument; `Null` where there is none. All others are ignored.
+    pub fn payload(&self) -> &Value {
+        self.args.first().unwrap_or(&Value::Null)
+    }
+}
+
+/// The text of a field; `None` where it is absent or no text.
+pub fn text<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
+    payload.get(field)?.as_str()
+}
+
+/// The text of a field, where it is not empty.
+pub fn filled<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
+    text(payload, field).filter(|t| !t.is_empty())
+}
+
+/// The acknowledgement of a refused or failed call.
+pub fn refusal(error: &Error, message: &str) -> Value {
+    let mut ack = serde_json::json!({
+        "ok": false, "code": error.code(), "message": message, "retryable": error.retry_after_ms().is_some(),
+    });
+    if let (Some(wait), Some(fields)) = (error.retry_after_ms(), ack.as_object_mut()) {
+        fields.insert("retryAfterMs".into(), wait.into());
+    }
+    ack
+}
+
+/// The acknowledgement of a call whose arguments are wrong.
+pub fn invalid(code: &str, message: &str) -> Value {
+    serde_json::json!({ "ok": false, "code": code, "message": message, "retryable": false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_leniently() {
+        let payload = |raw: &str| Call::parse("ev", raw).payload().clone();
+        assert_eq!(payload(r#"["ev"]"#), Value::Null);
+        assert_eq!(payload(r#"["ev",{"a":1},null]"#), serde_json::json!({"a": 1}));
+        assert_eq!(payload(r#"["ev",{"a":"#), Value::Null);
+        let deep = format!(r#"["ev",{}{}]"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(payload(&deep), Value::Null);
+    }
+}

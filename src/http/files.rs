@@ -1,0 +1,59 @@
+//! The files this server hands out: the Socket.IO client, as the Node server does, and the page for people who open `/` in a browser.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+
+/// The page for browsers.
+const PAGE: &str = include_str!("../../static/index.html");
+
+/// What the page may load: itself and this server. Unlike REST answers it must not upgrade to https, or `http://localhost` breaks.
+const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; object-src 'none'";
+
+const FILES: [(&str, &str); 6] = [
+    ("socket.io.js", "application/javascript; charset=utf-8"),
+    ("socket.io.min.js", "application/javascript; charset=utf-8"),
+    ("socket.io.js.map", "application/json; charset=utf-8"),
+    ("socket.io.min.js.map", "application/json; charset=utf-8"),
+    ("socket.io.esm.min.js", "application/javascript; charset=utf-8"),
+    ("socket.io.esm.min.js.map", "application/json; charset=utf-8"),
+];
+
+/// The client's files under `/socket.io/`, from the folder in which npm installed them; 404 with a hint where they are not.
+pub fn client_router(folder: &Path) -> Router {
+    let folder: Arc<PathBuf> = Arc::new(folder.to_owned());
+    FILES
+        .iter()
+        .fold(Router::new(), |router, (name, kind)| {
+            let serve = async move |State(folder): State<Arc<PathBuf>>| client_file(&folder, name, kind).await;
+            router.route(&format!("/socket.io/{name}"), get(serve))
+        })
+        .with_state(folder)
+}
+
+/// The page, with headers that let it work.
+pub fn page() -> Response {
+    let policy = [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY))];
+    (policy, Html(PAGE)).into_response()
+}
+
+async fn client_file(folder: &Path, name: &str, kind: &'static str) -> Response {
+    let path = folder.join(name);
+    let Ok(Ok(bytes)) = tokio::task::spawn_blocking(move || std::fs::read(path)).await else {
+        let hint = "The Socket.IO client is not installed here: run `npm ci --prefix static`, or set SOCKET_IO_CLIENT_DIR.\n";
+        return (StatusCode::NOT_FOUND, hint).into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, bytes).into_response()
+}

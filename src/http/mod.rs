@@ -1,0 +1,8 @@
+//! What every HTTP surface shares: the listener, who the peer is, status codes, probes, and files. Knows no contract.
+
+pub mod serve;
+pub mod trust;
+pub mod status;
+pub mod probes;
+pub mod files;
+pub mod vitals;

@@ -1,0 +1,183 @@
+//! Who a request comes from, and what that is worth: `TRUSTED_NETWORKS`, `TRUSTED_PROXIES`, `Origin` and `Host` in one judgement.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+
+use crate::domain::ports::Peer;
+
+/// Where a connection comes from, put into each request by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddr(pub SocketAddr);
+
+/// What is known of whoever sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The client's address, as far as it can be known.
+    pub client: IpAddr,
+    /// Whether it may do what the originals left open to everybody.
+    pub peer: Peer,
+}
+
+/// The rules, from configuration.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// Networks whose peers are trusted.
+    pub networks: Vec<IpNet>,
+    /// Proxies whose forwarding headers count. Never trusted themselves.
+    pub proxies: Vec<IpNet>,
+    /// Host names that are ours, besides loopback.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may call us, besides our own.
+    pub origins: Vec<String>,
+    /// Whether pages from any loopback origin may call us (development).
+    pub loopback_origins: bool,
+    warned: AtomicBool,
+}
+
+const FORWARDING: [HeaderName; 2] = [HeaderName::from_static("x-forwarded-for"), header::FORWARDED];
+
+impl Trust {
+    /// Judges a request by its headers and the address of its connection.
+    pub fn judge(&self, headers: &HeaderMap, remote: SocketAddr) -> Visit {
+        let near = remote.ip().to_canonical();
+        let forwarded = FORWARDING.iter().any(|name| headers.contains_key(name));
+        let client = match (within(&self.proxies, near), forwarded) {
+            (false, false) => Some(near),
+            (false, true) => {
+                if !self.warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("a forwarding header came from an unlisted peer, which is not trusted for it: set TRUSTED_PROXIES");
+                }
+                None
+            }
+            (true, _) => self.forwarded_client(headers),
+        };
+        let trusted = client.is_some_and(|c| within(&self.networks, c)) && self.is_own_host(headers) && self.allows_origin_of(headers);
+        Visit { client: client.unwrap_or(near), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
+    }
+
+    /// Whether the request's `Origin` is absent or may call us.
+    pub fn allows_origin_of(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        origin.to_str().is_ok_and(|o| self.allows_origin(o, headers))
+    }
+
+    /// Whether pages of `origin` may call us, on the host that the request names.
+    pub fn allows_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        if !matches!(scheme, "http" | "https") {
+            return false;
+        }
+        let own = host(headers).is_some_and(|h| h.eq_ignore_ascii_case(authority));
+        let loopback = self.loopback_origins && is_loopback(name_of(authority));
+        own || loopback || self.origins.iter().any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin))
+    }
+
+    /// The rightmost forwarded address that is not a proxy of ours; `None` where there is none or it cannot be read.
+    fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let [x_forwarded_for, _] = FORWARDING;
+        let lists: Vec<&str> = headers.get_all(x_forwarded_for).iter().map(|v| v.to_str().unwrap_or("?")).collect();
+        let mut hops = lists.iter().flat_map(|l| l.split(',')).map(|hop| parse_hop(hop.trim())).collect::<Vec<_>>();
+        while let Some(hop) = hops.pop() {
+            let address = hop?;
+            if !within(&self.proxies, address) {
+                return Some(address);
+            }
+        }
+        None
+    }
+
+    fn is_own_host(&self, headers: &HeaderMap) -> bool {
+        let Some(name) = host(headers).map(name_of) else { return false };
+        is_loopback(name) || self.hosts.iter().any(|h| h.eq_ignore_ascii_case(name))
+    }
+}
+
+fn within(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|n| n.contains(&address))
+}
+
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|s| s.ip()));
+    bare.ok().map(|a| a.to_canonical())
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
+}
+
+/// The name in `name:port`, without the brackets of an IPv6 address.
+fn name_of(authority: &str) -> &str {
+    if let Some(v6) = authority.strip_prefix('[') {
+        return v6.split(']').next().unwrap_or_default();
+    }
+    authority.split(':').next().unwrap_or_default()
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|a| a.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trust() -> Trust {
+        let net = |n: &str| n.parse::<IpNet>().unwrap();
+        Trust {
+            networks: vec![net("127.0.0.0/8"), net("10.1.0.0/16")],
+            proxies: vec![net("10.9.0.1/32"), net("10.9.0.2/32")],
+            hosts: vec!["chat.example.com".into()],
+            origins: vec!["https://shop.example.com".into()],
+            ..Trust::default()
+        }
+    }
+
+    fn judge(remote: &str, headers: &[(&str, &str)]) -> Visit {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        trust().judge(&map, format!("{remote}:4000").parse().unwrap())
+    }
+
+    #[test]
+    fn a_peer_in_a_trusted_network_is_trusted_on_our_own_host_only() {
+        assert_eq!(judge("127.0.0.1", &[("host", "localhost:5000")]).peer, Peer::Trusted);
+        assert_eq!(judge("[::ffff:127.0.0.1]", &[("host", "chat.example.com")]).peer, Peer::Trusted);
+        assert_eq!(judge("127.0.0.1", &[("host", "evil.example:5000")]).peer, Peer::Unknown);
+        assert_eq!(judge("127.0.0.1", &[]).peer, Peer::Unknown);
+        assert_eq!(judge("192.0.2.1", &[("host", "localhost")]).peer, Peer::Unknown);
+    }
+
+    #[test]
+    fn a_foreign_page_does_not_borrow_the_networks_trust() {
+        let from = |origin| judge("127.0.0.1", &[("host", "localhost:5000"), ("origin", origin)]).peer;
+        assert_eq!(from("http://localhost:5000"), Peer::Trusted);
+        assert_eq!(from("https://shop.example.com"), Peer::Trusted);
+        assert_eq!(from("https://evil.example"), Peer::Unknown);
+        assert_eq!(from("null"), Peer::Unknown);
+    }
+
+    #[test]
+    fn forwarding_headers_count_from_listed_proxies_only() {
+        let host = ("host", "chat.example.com");
+        let client = |remote, hops| judge(remote, &[host, ("x-forwarded-for", hops)]);
+        assert_eq!(client("10.9.0.1", "10.1.2.3").peer, Peer::Trusted);
+        assert_eq!(client("10.9.0.1", "10.1.2.3, 192.0.2.7, 10.9.0.2").client.to_string(), "192.0.2.7");
+        assert_eq!(client("10.9.0.1", "10.1.2.3, 192.0.2.7").peer, Peer::Unknown);
+        assert_eq!(client("10.9.0.1", "10.1.2.3, rubbish").peer, Peer::Unknown);
+        assert_eq!(client("127.0.0.1", "10.1.2.3").peer, Peer::Unknown);
+        assert_eq!(judge("10.9.0.1", &[host]).peer, Peer::Unknown);
+    }
+
+    #[test]
+    fn loopback_pages_are_welcome_in_development() {
+        let development = Trust { loopback_origins: true, ..Trust::default() };
+        assert!(development.allows_origin("http://localhost:5173", &HeaderMap::new()));
+        assert!(!development.allows_origin("http://localhost.evil.example", &HeaderMap::new()));
+        assert!(!Trust::default().allows_origin("http://localhost:5173", &HeaderMap::new()));
+    }
+}

@@ -1,0 +1,88 @@
+//! Admission: who may open a socket, and everything that must stand before the library says CONNECT, because the client may call at once.
+
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use futures_util::future::ready;
+use serde_json::Value;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::socket::DisconnectReason;
+use tokio::sync::oneshot;
+
+use super::conn::Conn;
+use super::inbox::{self, Closed};
+use super::outlet::Outlet;
+use super::tails::Tails;
+use crate::dialect::{Dialect, Handshake};
+use crate::domain::desk::Desk;
+use crate::domain::ids::ConnId;
+use crate::domain::ports::Peer;
+use crate::http::trust::{RemoteAddr, Trust};
+
+/// What the middleware of a namespace works with.
+pub(super) struct Door {
+    pub(super) desk: Arc<Desk>,
+    pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) tails: Arc<Tails>,
+}
+
+/// Fires when the library has connected the socket; kept in the socket's extensions.
+type Connected = Arc<std::sync::Mutex<Option<oneshot::Sender<()>>>>;
+
+impl Door {
+    /// Admits and registers a socket, or answers the text of its `connect_error`.
+    #[allow(clippy::disallowed_methods, reason = "the connection's task ends with its socket")]
+    pub(super) fn admit(&self, socket: SocketRef, auth: TryData<Value>) -> Result<(), &'static str> {
+        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), peer: self.peer(&socket) };
+        let who = self.dialect.admit(&self.desk, &handshake).inspect_err(|_| {
+            tracing::info!(dialect = self.dialect.name(), "socket refused");
+        })?;
+        let (sender, inbox) = inbox::pair();
+        let (connected, is_connected) = oneshot::channel();
+        socket.extensions.insert::<Connected>(Arc::new(std::sync::Mutex::new(Some(connected))));
+        socket.on_fallback(sender.clone());
+        socket.on_disconnect(move |reason: DisconnectReason| {
+            sender.close(Closed::Gone(words(reason)));
+            ready(())
+        });
+        let conn = Conn {
+            id: ConnId::random(),
+            outlet: Outlet::new(socket),
+            dialect: Arc::clone(&self.dialect),
+            tails: Arc::clone(&self.tails),
+            expires: who.expires(),
+        };
+        let conversation = self.dialect.converse(who);
+        tokio::spawn(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
+        Ok(())
+    }
+
+    fn peer(&self, socket: &SocketRef) -> Peer {
+        let parts = socket.req_parts();
+        let remote = parts.extensions.get::<ConnectInfo<RemoteAddr>>();
+        remote.map_or(Peer::Unknown, |ConnectInfo(RemoteAddr(addr))| self.trust.judge(&parts.headers, *addr).peer)
+    }
+}
+
+/// The connect handler: the socket may now be sent to.
+pub(super) fn connected(socket: &SocketRef) {
+    let waiting = socket.extensions.remove::<Connected>();
+    let sender = waiting.and_then(|w| w.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    if let Some(sender) = sender {
+        let _ = sender.send(());
+    }
+}
+
+/// Node's words for why a socket is gone, which contracts show to clients.
+fn words(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TransportClose => "transport close",
+        DisconnectReason::TransportError | DisconnectReason::MultipleHttpPollingError => "transport error",
+        DisconnectReason::PacketParsingError => "parse error",
+        DisconnectReason::HeartbeatTimeout => "ping timeout",
+        DisconnectReason::ClientNSDisconnect => "client namespace disconnect",
+        DisconnectReason::ServerNSDisconnect => "server namespace disconnect",
+        DisconnectReason::ClosingServer => "server shutting down",
+    }
+}

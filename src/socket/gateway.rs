@@ -1,0 +1,100 @@
+//! Fan-out to the sockets of this node: entries go by the bus to the tails, signals to the rooms of every mount. Implements the domain's port.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use socketioxide::SocketIo;
+use tokio::sync::mpsc;
+
+use super::conn::{own_room, session_room};
+use super::tails::Tails;
+use crate::cluster::bus::SessionBus;
+use crate::dialect::Dialect;
+use crate::domain::entry::Entry;
+use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ports::{Announce, Signal};
+use crate::domain::store::Store;
+
+/// How many signals may wait; more are dropped, for they are best effort.
+const QUEUE: usize = 4_096;
+
+/// A contract's sockets, for broadcasts.
+pub(super) struct Audience {
+    pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) io: SocketIo,
+    pub(super) namespace: String,
+}
+
+/// The node's fan-out.
+pub struct Gateway {
+    bus: Arc<dyn SessionBus>,
+    tails: Arc<Tails>,
+    signals: mpsc::Sender<Passing>,
+    audiences: Arc<OnceLock<Vec<Audience>>>,
+    dropped_signals: AtomicU64,
+}
+
+/// A signal on its way.
+struct Passing {
+    session: SessionId,
+    signal: Signal,
+    origin: Option<ConnId>,
+}
+
+impl Gateway {
+    /// A gateway that hears entries from the bus and heals from the store.
+    #[allow(clippy::disallowed_methods, reason = "the task that sends signals ends when the gateway is dropped")]
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>) -> Arc<Self> {
+        let tails = Arc::new(Tails::new(store));
+        let heard = Arc::clone(&tails);
+        bus.listen(Box::new(move |entry| heard.hear(entry)));
+        let (signals, queue) = mpsc::channel(QUEUE);
+        let audiences: Arc<OnceLock<Vec<Audience>>> = Arc::default();
+        tokio::spawn(send_signals(queue, Arc::clone(&audiences)));
+        Arc::new(Self { bus, tails, signals, audiences, dropped_signals: AtomicU64::new(0) })
+    }
+
+    pub(super) fn tails(&self) -> &Arc<Tails> {
+        &self.tails
+    }
+
+    /// Tells the gateway, once, whom signals are for.
+    pub(super) fn attach(&self, audiences: Vec<Audience>) {
+        if self.audiences.set(audiences).is_err() {
+            tracing::error!("the gateway has its audiences already");
+        }
+    }
+}
+
+impl Announce for Gateway {
+    fn appended(&self, entry: Arc<Entry>) {
+        self.bus.publish(entry);
+    }
+
+    fn signal(&self, session: &SessionId, signal: Signal, origin: Option<&ConnId>) {
+        let passing = Passing { session: session.clone(), signal, origin: origin.cloned() };
+        if self.signals.try_send(passing).is_err() {
+            let dropped = self.dropped_signals.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                tracing::warn!(signals.dropped = dropped, "signals come faster than they can be sent; the surplus is dropped");
+            }
+        }
+    }
+}
+
+/// Sends signals one after the other, so that a typing start never overtakes its stop.
+async fn send_signals(mut queue: mpsc::Receiver<Passing>, audiences: Arc<OnceLock<Vec<Audience>>>) {
+    while let Some(Passing { session, signal, origin }) = queue.recv().await {
+        for audience in audiences.get().into_iter().flatten() {
+            let Some(frame) = audience.dialect.signal_frame(&session, &signal) else { continue };
+            let Some(everybody) = audience.io.of(&audience.namespace) else { continue };
+            let mut others = everybody.within(session_room(&session));
+            if let Some(origin) = &origin {
+                others = others.except(own_room(origin));
+            }
+            if let Err(error) = others.emit(frame.event, &*frame.payload).await {
+                tracing::debug!(session.id = %session, %error, "a signal did not reach every socket");
+            }
+        }
+    }
+}

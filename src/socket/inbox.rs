@@ -1,0 +1,139 @@
+//! The inbox of a connection. The library spawns a task for every event, which loses their order; this handler runs in the read loop
+//! instead and only queues.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::{AckSender, Event};
+use socketioxide::handler::{FromMessageParts, MessageHandler, Value};
+use socketioxide::socket::Socket;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::dialect::wire::Call;
+
+/// How many calls may wait.
+const MAX_CALLS: usize = 4_096;
+
+/// How many bytes of arguments may wait, unless a single call is larger.
+const MAX_BYTES: usize = 1_000_000;
+
+/// A call, and the way to acknowledge it.
+pub(super) struct Item {
+    pub(super) call: Call,
+    /// Present where the client asked for an acknowledgement.
+    pub(super) ack: Option<Ack>,
+    size: usize,
+}
+
+/// The way to acknowledge a call. The library's own sender is spent by a try that finds no room; this one makes another.
+pub(super) struct Ack {
+    socket: Arc<Socket<LocalAdapter>>,
+    id: i64,
+}
+
+impl Ack {
+    pub(super) fn sender(&self) -> Option<AckSender> {
+        AckSender::from_message_parts(&self.socket, &mut Value::Bytes(Default::default()), &Some(self.id)).ok()
+    }
+}
+
+/// Why no more calls will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// The socket is gone, for this reason in Socket.IO's words.
+    Gone(&'static str),
+    /// More came than may wait. What waits is still carried out.
+    Flooded,
+}
+
+/// The end that the read loop fills.
+#[derive(Clone)]
+pub(super) struct Sender {
+    calls: mpsc::Sender<Item>,
+    closed: Arc<Mutex<Option<oneshot::Sender<Closed>>>>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The end that the connection's task empties.
+pub(super) struct Inbox {
+    calls: mpsc::Receiver<Item>,
+    closed: oneshot::Receiver<Closed>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// A pair of ends.
+pub(super) fn pair() -> (Sender, Inbox) {
+    let (calls, calls_out) = mpsc::channel(MAX_CALLS);
+    let (closed, closed_out) = oneshot::channel();
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let sender = Sender { calls, closed: Arc::new(Mutex::new(Some(closed))), bytes: Arc::clone(&bytes) };
+    (sender, Inbox { calls: calls_out, closed: closed_out, bytes })
+}
+
+impl Sender {
+    /// No more calls; the first reason counts.
+    pub(super) fn close(&self, why: Closed) {
+        let sender = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            let _ = sender.send(why);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn push(&self, call: Call, ack: Option<Ack>, size: usize) {
+        if self.is_closed() {
+            return;
+        }
+        let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
+        let too_many_bytes = waiting > 0 && waiting + size > MAX_BYTES;
+        if too_many_bytes || self.calls.try_send(Item { call, ack, size }).is_err() {
+            self.close(Closed::Flooded);
+        }
+    }
+}
+
+impl Inbox {
+    /// The next call in order of arrival, or, when all were taken and no more will come, why.
+    pub(super) async fn next(&mut self) -> Result<Item, Closed> {
+        tokio::select! {
+            biased;
+            Some(item) = self.calls.recv() => {
+                self.bytes.fetch_sub(item.size, Ordering::Relaxed);
+                Ok(item)
+            }
+            why = &mut self.closed => match self.calls.try_recv() {
+                // It arrived before the close, between the two looks.
+                Ok(item) => {
+                    self.closed = already(why.unwrap_or(Closed::Gone("transport close")));
+                    Ok(item)
+                }
+                Err(_) => Err(why.unwrap_or(Closed::Gone("transport close"))),
+            },
+        }
+    }
+}
+
+fn already(why: Closed) -> oneshot::Receiver<Closed> {
+    let (sender, receiver) = oneshot::channel();
+    let _ = sender.send(why);
+    receiver
+}
+
+/// Marks the implementation as ours among the library's blanket ones.
+pub(super) enum InOrder {}
+
+impl MessageHandler<LocalAdapter, InOrder> for Sender {
+    fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut value: Value, ack_id: Option<i64>) {
+        let Ok(Event(name)) = Event::from_message_parts(&socket, &mut value, &ack_id) else { return };
+        let raw: &str = match &value {
+            Value::Str(text, _) => text,
+            Value::Bytes(_) => "",
+        };
+        let (call, size) = (Call::parse(&name, raw), raw.len());
+        self.push(call, ack_id.map(|id| Ack { socket, id }), size);
+    }
+}

@@ -1,0 +1,92 @@
+//! The Socket.IO service of a listener: its limits, its namespaces, and the checks in front of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use socketioxide::{ParserConfig, SocketIo};
+
+use super::admit::{self, Door};
+use super::gateway::{Audience, Gateway};
+use crate::dialect::Dialect;
+use crate::domain::desk::Desk;
+use crate::http::trust::Trust;
+
+/// How long a socket may take to complete CONNECT.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many packets wait for a socket. Entries beyond are fed from the store, so this need not be large.
+const SEND_BUFFER: usize = 128;
+
+/// The read buffer of a WebSocket; support messages are small, and every idle socket holds one.
+const READ_BUFFER: usize = 1_024;
+
+/// How long closing all sockets may take: a stalled one never answers.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What one client may send at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest packet, in bytes, on polling and WebSocket alike.
+    pub max_message_bytes: usize,
+}
+
+/// The Socket.IO side of a listener.
+pub struct Sockets {
+    io: SocketIo,
+    router: Router,
+}
+
+impl Sockets {
+    /// Mounts the contract on namespace `/` of `/socket.io/`.
+    pub fn mount(desk: Arc<Desk>, gateway: &Gateway, dialect: Arc<dyn Dialect>, trust: Arc<Trust>, limits: Limits) -> Self {
+        let (service, io) = SocketIo::builder()
+            .max_payload(limits.max_message_bytes as u64)
+            .ws_max_message_size(limits.max_message_bytes)
+            .ws_max_frame_size(limits.max_message_bytes)
+            .ws_read_buffer_size(READ_BUFFER)
+            .max_buffer_size(SEND_BUFFER)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
+            .build_svc();
+        let door = Door { desk, dialect: Arc::clone(&dialect), trust: Arc::clone(&trust), tails: Arc::clone(gateway.tails()) };
+        let door = Arc::new(door);
+        let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
+        let connected = async |socket: SocketRef| admit::connected(&socket);
+        let namespace = "/".to_owned();
+        io.ns(namespace.clone(), connected.with(admit));
+        gateway.attach(vec![Audience { dialect, io: io.clone(), namespace }]);
+        let router = Router::new()
+            .route_service("/socket.io", service.clone())
+            .route_service("/socket.io/", service)
+            .layer(from_fn_with_state(trust, check_origin));
+        Self { io, router }
+    }
+
+    /// The routes of `/socket.io/`.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Closes every socket, as far as they let themselves be closed within two seconds.
+    pub async fn close(&self) {
+        if tokio::time::timeout(CLOSE_LIMIT, self.io.close()).await.is_err() {
+            tracing::warn!("some sockets did not close in time");
+        }
+    }
+}
+
+/// Refuses pages of foreign origins, on polling and WebSocket alike; the library does not look.
+async fn check_origin(State(trust): State<Arc<Trust>>, request: Request, next: Next) -> Response {
+    if trust.allows_origin_of(request.headers()) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "Origin not allowed").into_response()
+    }
+}

@@ -1,0 +1,271 @@
+//! The tail of one session: delivers its entries to the local sockets, strictly in order, each once. Each socket has a cursor, and never
+//! gets an entry at or below it; one whose buffer is full is fed from the store when it drains. Reads the store, writes nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::outlet::{Outlet, RETRY, Sent};
+use crate::dialect::wire::Frame;
+use crate::dialect::{Admission, Dialect};
+use crate::domain::entry::Entry;
+use crate::domain::error::StoreError;
+use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::store::Store;
+
+/// How many entries a gap is healed by at once.
+const GAP_BATCH: u32 = 200;
+
+/// How many entries are held ready for a socket that fell behind.
+const FEED_BATCH: u32 = 32;
+
+/// How long the tail waits before it asks a store again that did not answer.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// What a tail is asked to do.
+pub(super) enum Command {
+    /// An entry was stored.
+    Entry(Arc<Entry>),
+    /// A socket wants in; the answer is the number up to which its greeting reaches.
+    Join(Box<Joining>),
+    /// A socket leaves. The answer comes when nothing more will be delivered to it.
+    Leave(ConnId, oneshot::Sender<()>),
+}
+
+/// A socket that wants in.
+pub(super) struct Joining {
+    pub(super) conn: ConnId,
+    pub(super) outlet: Outlet,
+    pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) admission: Admission,
+    pub(super) reply: oneshot::Sender<Result<u64, StoreError>>,
+}
+
+/// A socket that listens.
+struct Member {
+    outlet: Outlet,
+    dialect: Arc<dyn Dialect>,
+    /// The last entry it got, or need not get.
+    cursor: u64,
+    /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
+    pending: VecDeque<(u64, Option<Frame>)>,
+}
+
+/// What the registry and the tail share.
+#[derive(Default)]
+pub(super) struct Hint {
+    /// The highest number heard of that did not fit into the tail's queue.
+    missed: AtomicU64,
+}
+
+impl Hint {
+    pub(super) fn raise(&self, seq: u64) {
+        self.missed.fetch_max(seq, Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Tail {
+    session: SessionId,
+    store: Arc<dyn Store>,
+    hint: Arc<Hint>,
+    /// The last entry delivered; `None` until a first look into the store succeeds.
+    delivered: Option<u64>,
+    /// Whether the store failed to answer at the last try.
+    store_is_away: bool,
+    members: HashMap<ConnId, Member>,
+}
+
+impl Tail {
+    pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>) -> Self {
+        Self { session, store, hint, delivered: None, store_is_away: false, members: HashMap::new() }
+    }
+
+    /// Works until no socket is left and the registry agrees to forget this tail.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut retire: impl FnMut(&mut mpsc::Receiver<Command>) -> bool) {
+        loop {
+            let command = match self.patience() {
+                Some(patience) => tokio::time::timeout(patience, commands.recv()).await.ok(),
+                None => Some(commands.recv().await),
+            };
+            match command {
+                Some(Some(command)) => self.carry_out(command).await,
+                Some(None) => return,
+                None => {}
+            }
+            self.catch_up_to(self.hint.missed.load(Ordering::Relaxed)).await;
+            self.feed_laggards().await;
+            if self.members.is_empty() && retire(&mut commands) {
+                return;
+            }
+        }
+    }
+
+    /// How long to wait for a command before trying again what is due; `None` where nothing is.
+    fn patience(&self) -> Option<Duration> {
+        let missed = self.delivered.is_some_and(|d| self.hint.missed.load(Ordering::Relaxed) > d);
+        let behind = self.members.values().any(|m| !self.is_level(m));
+        (missed || behind).then_some(if self.store_is_away { STORE_RETRY } else { RETRY })
+    }
+
+    async fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Entry(entry) => self.hear(&entry).await,
+            Command::Join(joining) => self.join(*joining).await,
+            Command::Leave(conn, done) => {
+                self.members.remove(&conn);
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Delivers an entry that was heard of, and before it whatever was not.
+    async fn hear(&mut self, entry: &Entry) {
+        let Some(delivered) = self.delivered else { return };
+        if entry.seq() == delivered + 1 {
+            self.deliver(entry);
+        } else {
+            self.catch_up_to(entry.seq()).await;
+        }
+    }
+
+    /// Reads from the store and delivers everything up to `seq`, and beyond it what is there.
+    async fn catch_up_to(&mut self, seq: u64) {
+        while let Some(delivered) = self.delivered.filter(|d| *d < seq) {
+            self.hint.raise(seq);
+            let Some(missing) = self.read_after(delivered, GAP_BATCH).await else { return };
+            for entry in &missing {
+                self.deliver(entry);
+            }
+        }
+    }
+
+    /// Entries after `seq`; `None` where the store does not answer, or has none.
+    async fn read_after(&mut self, seq: u64, limit: u32) -> Option<Vec<Entry>> {
+        let read = self.store.list_entries(&self.session, seq, limit).await;
+        self.store_is_away = read.is_err();
+        match read {
+            Ok(entries) => Some(entries).filter(|e| !e.is_empty()),
+            Err(error) => {
+                tracing::warn!(session.id = %self.session, %error, "the tail cannot read entries now; it tries again");
+                None
+            }
+        }
+    }
+
+    /// Delivers the next entry to every socket that is level. Its payload is encoded once for each contract.
+    fn deliver(&mut self, entry: &Entry) {
+        let before = self.delivered.replace(entry.seq());
+        let mut frames: Vec<(&'static str, Option<Frame>)> = Vec::new();
+        self.members.retain(|_, member| {
+            if Some(member.cursor) != before || !member.pending.is_empty() {
+                return true;
+            }
+            let name = member.dialect.name();
+            if !frames.iter().any(|(n, _)| *n == name) {
+                frames.push((name, member.dialect.entry_frame(entry)));
+            }
+            let frame = frames.iter().find(|(n, _)| *n == name).and_then(|(_, f)| f.as_ref());
+            member.advance(entry.seq(), frame) != Sent::Gone
+        });
+    }
+
+    async fn join(&mut self, joining: Joining) {
+        let Joining { conn, outlet, dialect, admission, reply } = joining;
+        let greeted = self.greet(&conn, admission.last_seq, admission.history).await;
+        let (reach, messages) = match greeted {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let frames = (admission.greeting)(&messages);
+        let member = self.members.entry(conn).or_insert(Member { outlet, dialect, cursor: reach, pending: VecDeque::new() });
+        for frame in frames.into_iter().rev() {
+            member.pending.push_front((reach, Some(frame)));
+        }
+        member.flush();
+        let _ = reply.send(Ok(reach));
+    }
+
+    /// The number up to which the greeting reaches, and its messages. A socket that listens already is greeted up to its own cursor.
+    async fn greet(&mut self, conn: &ConnId, last_seq: Option<u64>, history: u32) -> Result<(u64, Vec<Entry>), StoreError> {
+        let delivered = match self.delivered {
+            Some(delivered) => delivered,
+            None => {
+                let head = self.store.head(&self.session).await?.seq;
+                self.delivered = Some(head);
+                head
+            }
+        };
+        if let Some(last_seq) = last_seq.filter(|_| !self.members.contains_key(conn)) {
+            let last_seq = last_seq.min(delivered);
+            let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
+            entries.retain(|e| e.seq() <= delivered);
+            let reach = entries.last().map_or(last_seq, Entry::seq);
+            entries.retain(|e| e.body().is_some());
+            return Ok((reach, entries));
+        }
+        let reach = self.members.get(conn).map_or(delivered, |m| m.cursor);
+        let mut messages = self.store.list_messages(&self.session, 0, history).await?;
+        messages.retain(|m| m.seq() <= reach);
+        Ok((reach, messages))
+    }
+
+    fn is_level(&self, member: &Member) -> bool {
+        Some(member.cursor) == self.delivered && member.pending.is_empty()
+    }
+
+    /// Feeds sockets that fell behind, as far as their buffers take it.
+    async fn feed_laggards(&mut self) {
+        let Some(delivered) = self.delivered else { return };
+        let lagging: Vec<ConnId> = self.members.iter().filter(|(_, m)| !self.is_level(m)).map(|(id, _)| id.clone()).collect();
+        for conn in lagging {
+            if self.feed(&conn, delivered).await == Sent::Gone {
+                self.members.remove(&conn);
+            }
+        }
+    }
+
+    async fn feed(&mut self, conn: &ConnId, delivered: u64) -> Sent {
+        loop {
+            let Some(member) = self.members.get_mut(conn) else { return Sent::Gone };
+            let sent = member.flush();
+            let cursor = member.cursor;
+            if sent != Sent::Buffered || cursor >= delivered {
+                return sent;
+            }
+            let Some(entries) = self.read_after(cursor, FEED_BATCH).await else { return Sent::Full };
+            let Some(member) = self.members.get_mut(conn) else { return Sent::Gone };
+            let due = entries.iter().filter(|e| e.seq() <= delivered);
+            member.pending.extend(due.map(|e| (e.seq(), member.dialect.entry_frame(e))));
+        }
+    }
+}
+
+impl Member {
+    /// Sends what is pending, as far as the buffer takes it, and moves the cursor with it.
+    fn flush(&mut self) -> Sent {
+        while let Some((seq, frame)) = self.pending.front() {
+            let sent = frame.as_ref().map_or(Sent::Buffered, |f| self.outlet.send(f));
+            if sent != Sent::Buffered {
+                return sent;
+            }
+            self.cursor = *seq;
+            self.pending.pop_front();
+        }
+        Sent::Buffered
+    }
+
+    /// Sends the frame of entry `seq`, if its contract has one, and moves the cursor if that succeeds.
+    fn advance(&mut self, seq: u64, frame: Option<&Frame>) -> Sent {
+        let sent = frame.map_or(Sent::Buffered, |f| self.outlet.send(f));
+        if sent == Sent::Buffered {
+            self.cursor = seq;
+        }
+        sent
+    }
+}

@@ -1,0 +1,106 @@
+//! The tails of this node, by session: started by the first socket that joins, forgotten when the last one leaves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::outlet::Outlet;
+use super::tail::{Command, Hint, Joining, Tail};
+use crate::dialect::{Admission, Dialect};
+use crate::domain::entry::Entry;
+use crate::domain::error::StoreError;
+use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::store::Store;
+
+/// How many commands may wait for a tail. Entries that do not fit are read from the store.
+const QUEUE: usize = 256;
+
+/// All tails of a node.
+pub(super) struct Tails {
+    store: Arc<dyn Store>,
+    live: Mutex<HashMap<SessionId, Handle>>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    commands: mpsc::Sender<Command>,
+    hint: Arc<Hint>,
+}
+
+impl Tails {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, live: Mutex::default() }
+    }
+
+    /// Hands a stored entry to its session's tail, if this node has one. Never blocks.
+    pub(super) fn hear(&self, entry: Arc<Entry>) {
+        let Some(handle) = self.live().get(&entry.session).cloned() else { return };
+        let seq = entry.seq();
+        if handle.commands.try_send(Command::Entry(entry)).is_err() {
+            handle.hint.raise(seq);
+        }
+    }
+
+    /// Joins a socket to a session, as [`crate::dialect::Line::join`] promises.
+    pub(super) async fn join(
+        self: &Arc<Self>,
+        conn: ConnId,
+        outlet: Outlet,
+        dialect: Arc<dyn Dialect>,
+        admission: Admission,
+    ) -> Result<u64, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let session = admission.session.clone();
+        let mut command = Command::Join(Box::new(Joining { conn, outlet, dialect, admission, reply }));
+        loop {
+            let handle = self.handle(&session);
+            match handle.commands.send(command).await {
+                Ok(()) => break,
+                // The tail retired between the look and the sending: the next look starts another.
+                Err(mpsc::error::SendError(back)) => command = back,
+            }
+        }
+        answer.await.unwrap_or(Err(StoreError::Conflict(format!("joins of session {session}"))))
+    }
+
+    /// Takes a socket out of a session; when this answers, nothing more is delivered to it.
+    pub(super) async fn leave(&self, session: &SessionId, conn: &ConnId) {
+        let Some(handle) = self.live().get(session).cloned() else { return };
+        let (done, left) = oneshot::channel();
+        if handle.commands.send(Command::Leave(conn.clone(), done)).await.is_ok() {
+            let _ = left.await;
+        }
+    }
+
+    /// The session's tail; starts one where there is none.
+    #[allow(clippy::disallowed_methods, reason = "a tail's task ends when its last socket leaves")]
+    fn handle(self: &Arc<Self>, session: &SessionId) -> Handle {
+        let mut live = self.live();
+        if let Some(handle) = live.get(session) {
+            return handle.clone();
+        }
+        let (commands, receiver) = mpsc::channel(QUEUE);
+        let handle = Handle { commands, hint: Arc::default() };
+        live.insert(session.clone(), handle.clone());
+        let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint));
+        let (tails, session) = (Arc::clone(self), session.clone());
+        tokio::spawn(tail.run(receiver, move |commands| tails.retire(&session, commands)));
+        handle
+    }
+
+    /// Forgets a tail without sockets, unless somebody is about to use it.
+    fn retire(&self, session: &SessionId, commands: &mut mpsc::Receiver<Command>) -> bool {
+        let mut live = self.live();
+        // The map holds one sender; another one belongs to a caller who is just sending.
+        if live.get(session).is_some_and(|h| h.commands.strong_count() > 1) || !commands.is_empty() {
+            return false;
+        }
+        live.remove(session);
+        true
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<SessionId, Handle>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
