@@ -5,3 +5,4 @@ pub mod dialect;
 pub mod http;
 pub mod cluster;
 pub mod domain;
+pub mod store;
