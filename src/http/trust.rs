@@ -32,6 +32,8 @@ pub struct Trust {
     pub hosts: Vec<String>,
     /// Origins whose pages may call us, besides our own.
     pub origins: Vec<String>,
+    /// Whether pages of every origin are admitted. They never borrow a network's trust.
+    pub any_origin: bool,
     /// Whether pages from any loopback origin may call us (development).
     pub loopback_origins: bool,
     warned: AtomicBool,
@@ -54,18 +56,23 @@ impl Trust {
             }
             (true, _) => self.forwarded_client(headers),
         };
-        let trusted = client.is_some_and(|c| within(&self.networks, c)) && self.is_own_host(headers) && self.allows_origin_of(headers);
+        let trusted = client.is_some_and(|c| within(&self.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
         Visit { client: client.unwrap_or(near), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
     }
 
-    /// Whether the request's `Origin` is absent or may call us.
-    pub fn allows_origin_of(&self, headers: &HeaderMap) -> bool {
+    /// Whether the request's `Origin` is absent or admitted.
+    pub fn admits_origin_of(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
-        origin.to_str().is_ok_and(|o| self.allows_origin(o, headers))
+        origin.to_str().is_ok_and(|o| self.admits_origin(o, headers))
     }
 
     /// Whether pages of `origin` may call us, on the host that the request names.
-    pub fn allows_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
+    pub fn admits_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
+        self.any_origin || self.knows_origin(origin, headers)
+    }
+
+    /// Whether pages of `origin` are ours or listed.
+    fn knows_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         if !matches!(scheme, "http" | "https") {
             return false;
@@ -87,6 +94,11 @@ impl Trust {
             }
         }
         None
+    }
+
+    fn is_from_known_page(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        origin.to_str().is_ok_and(|o| self.knows_origin(o, headers))
     }
 
     fn is_own_host(&self, headers: &HeaderMap) -> bool {
@@ -176,8 +188,8 @@ mod tests {
     #[test]
     fn loopback_pages_are_welcome_in_development() {
         let development = Trust { loopback_origins: true, ..Trust::default() };
-        assert!(development.allows_origin("http://localhost:5173", &HeaderMap::new()));
-        assert!(!development.allows_origin("http://localhost.evil.example", &HeaderMap::new()));
-        assert!(!Trust::default().allows_origin("http://localhost:5173", &HeaderMap::new()));
+        assert!(development.admits_origin("http://localhost:5173", &HeaderMap::new()));
+        assert!(!development.admits_origin("http://localhost.evil.example", &HeaderMap::new()));
+        assert!(!Trust::default().admits_origin("http://localhost:5173", &HeaderMap::new()));
     }
 }

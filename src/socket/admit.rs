@@ -17,7 +17,8 @@ use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
 use crate::domain::ids::ConnId;
 use crate::domain::ports::Peer;
-use crate::http::trust::{RemoteAddr, Trust};
+use crate::http::trust::{RemoteAddr, Trust, Visit};
+use crate::limit::PerAddress;
 
 /// What the middleware of a namespace works with.
 pub(super) struct Door {
@@ -25,6 +26,7 @@ pub(super) struct Door {
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) trust: Arc<Trust>,
     pub(super) tails: Arc<Tails>,
+    pub(super) places: PerAddress,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -34,7 +36,13 @@ impl Door {
     /// Admits and registers a socket, or answers the text of its `connect_error`.
     #[allow(clippy::disallowed_methods, reason = "the connection's task ends with its socket")]
     pub(super) fn admit(&self, socket: SocketRef, auth: TryData<Value>) -> Result<(), &'static str> {
-        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), peer: self.peer(&socket) };
+        let visit = self.visit(&socket);
+        let peer = visit.map_or(Peer::Unknown, |v| v.peer);
+        let place = match visit.filter(|_| peer == Peer::Unknown) {
+            Some(visit) => Some(self.places.take(visit.client).ok_or("Too many connections")?),
+            None => None,
+        };
+        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), peer };
         let who = self.dialect.admit(&self.desk, &handshake).inspect_err(|_| {
             tracing::info!(dialect = self.dialect.name(), "socket refused");
         })?;
@@ -52,16 +60,17 @@ impl Door {
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
             expires: who.expires(),
+            _place: place,
         };
         let conversation = self.dialect.converse(who);
         tokio::spawn(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
         Ok(())
     }
 
-    fn peer(&self, socket: &SocketRef) -> Peer {
+    fn visit(&self, socket: &SocketRef) -> Option<Visit> {
         let parts = socket.req_parts();
-        let remote = parts.extensions.get::<ConnectInfo<RemoteAddr>>();
-        remote.map_or(Peer::Unknown, |ConnectInfo(RemoteAddr(addr))| self.trust.judge(&parts.headers, *addr).peer)
+        let ConnectInfo(RemoteAddr(addr)) = parts.extensions.get::<ConnectInfo<RemoteAddr>>()?;
+        Some(self.trust.judge(&parts.headers, *addr))
     }
 }
 

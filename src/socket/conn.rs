@@ -17,6 +17,7 @@ use crate::domain::desk::Desk;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::time::Timestamp;
+use crate::limit::Place;
 
 /// How long the library may take from admitting a socket to connecting it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ pub(super) struct Conn {
     pub(super) tails: Arc<Tails>,
     /// When the credential ends.
     pub(super) expires: Option<Timestamp>,
+    /// The place of its address, given back when the task ends.
+    pub(super) _place: Option<Place>,
 }
 
 /// The room of everybody in a session, for signals.

@@ -17,6 +17,7 @@ use super::gateway::{Audience, Gateway};
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
 use crate::http::trust::Trust;
+use crate::limit::PerAddress;
 
 /// How long a socket may take to complete CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,10 +32,12 @@ const READ_BUFFER: usize = 1_024;
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What one client may send at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// The largest packet, in bytes, on polling and WebSocket alike.
     pub max_message_bytes: usize,
+    /// How many sockets one address may hold; trusted peers are not counted.
+    pub sockets_per_address: PerAddress,
 }
 
 /// The Socket.IO side of a listener.
@@ -55,7 +58,7 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
-        let door = Door { desk, dialect: Arc::clone(&dialect), trust: Arc::clone(&trust), tails: Arc::clone(gateway.tails()) };
+        let door = Door { desk, dialect: Arc::clone(&dialect), trust: Arc::clone(&trust), tails: Arc::clone(gateway.tails()), places: limits.sockets_per_address };
         let door = Arc::new(door);
         let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
         let connected = async |socket: SocketRef| admit::connected(&socket);
@@ -84,7 +87,7 @@ impl Sockets {
 
 /// Refuses pages of foreign origins, on polling and WebSocket alike; the library does not look.
 async fn check_origin(State(trust): State<Arc<Trust>>, request: Request, next: Next) -> Response {
-    if trust.allows_origin_of(request.headers()) {
+    if trust.admits_origin_of(request.headers()) {
         next.run(request).await
     } else {
         (StatusCode::FORBIDDEN, "Origin not allowed").into_response()

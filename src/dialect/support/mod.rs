@@ -3,7 +3,7 @@
 //! A visitor or an agent joins a session with `join_session`, says something with `send_message`, and everybody in it hears `new_message`.
 //! REST lives under `/api`; its envelope is `{success, message, data}`. Knows neither storage nor sockets.
 
-mod calls;
+pub mod calls;
 mod events;
 mod views;
 pub mod rest;

@@ -1,0 +1,180 @@
+//! The session log in `messages`: reading it, and the one insert that a round of appends is. Decides nothing; rounds are `commit`'s.
+
+use bson::{Document, doc};
+use futures_util::TryStreamExt;
+use mongodb::error::ErrorKind;
+use mongodb::options::Hint;
+use mongodb::{Collection, IndexModel};
+
+use crate::domain::entry::{Draft, Entry, Head};
+use crate::domain::error::StoreError;
+use crate::domain::ids::{ClientKey, SessionId};
+use crate::domain::principal::{Person, Realm};
+use crate::domain::store::Appended;
+
+use super::documents::{from_entry, id, number, to_entry, to_head};
+use super::errors::{DUPLICATE, duplicate_index, index_name};
+use super::open::{partial, unique};
+use super::sessions::integer;
+
+/// The index that numbers rest on.
+pub(super) const SESSION_SEQ: &str = "messages_session_seq";
+
+/// The index that keeps a client key to one entry.
+const CLIENT_KEY: &str = "messages_client_key";
+
+/// The index by which messages alone are read.
+const SESSION_ORDINAL: &str = "messages_session_ordinal";
+
+/// The document of `meta` that is written to have the journal flushed.
+const BARRIER: &str = "barrier";
+
+/// What the entries are found by, and what makes their numbers and keys unique.
+pub(super) fn indexes() -> Vec<IndexModel> {
+    let sender = doc! { "sessionId": 1, "senderRealm": 1, "senderId": 1, "clientKey": 1 };
+    vec![
+        unique(SESSION_SEQ, doc! { "sessionId": 1, "seq": 1 }, None),
+        unique(CLIENT_KEY, sender, Some(doc! { "clientKey": { "$type": "string" } })),
+        partial(SESSION_ORDINAL, doc! { "sessionId": 1, "ordinal": 1 }, doc! { "kind": "message" }),
+    ]
+}
+
+/// Why one entry of a round was not stored.
+pub(super) enum Refusal {
+    /// Another writer has the number.
+    NumberTaken,
+    /// The entry, or one under its client key, is stored already.
+    Known,
+    /// The database refused it, with this code.
+    Refused(i32),
+}
+
+/// What became of a round.
+pub(super) enum Written {
+    /// Every entry is stored but those at these positions.
+    Except(Vec<(usize, Refusal)>),
+    /// Any of them may be stored or not.
+    Unknown(StoreError),
+}
+
+/// The entries of all sessions.
+#[derive(Clone)]
+pub(super) struct Log {
+    messages: Collection<Document>,
+    meta: Collection<Document>,
+    replicated: bool,
+}
+
+impl Log {
+    /// The log in this collection of a server that is `replicated`, or stands alone.
+    pub(super) fn new(messages: Collection<Document>, meta: Collection<Document>, replicated: bool) -> Self {
+        Self { messages, meta, replicated }
+    }
+
+    /// Stores what [`Log::find_stored`] rests on, once.
+    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+        match self.meta.insert_one(doc! { "_id": BARRIER, "n": 0_i64 }).await {
+            Err(error) if duplicate_index(&error).is_none() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Inserts entries of different sessions in one unordered command.
+    pub(super) async fn insert(&self, entries: impl Iterator<Item = &Entry> + Send) -> Written {
+        let documents: Vec<Document> = entries.map(from_entry).collect();
+        let Err(error) = self.messages.insert_many(documents).ordered(false).await else { return Written::Except(Vec::new()) };
+        match &*error.kind {
+            ErrorKind::InsertMany(many) if many.write_concern_error.is_none() && many.write_errors.is_some() => {
+                let refusals = many.write_errors.iter().flatten().map(|e| (e.index, refusal(e.code, &e.message)));
+                Written::Except(refusals.collect())
+            }
+            _ => Written::Unknown(error.into()),
+        }
+    }
+
+    /// The answer to a draft that was stored before, under its own id or under its client key; `None` where it was not.
+    /// What is answered is durable.
+    pub(super) async fn find_stored(&self, draft: &Draft) -> Result<Option<Appended>, StoreError> {
+        let mut found = self.one(doc! { "_id": id(draft.id.as_str()) }).await?.map(Appended::Stored);
+        if let (None, Some(key)) = (&found, &draft.client_key) {
+            found = self.find_by_key(&draft.session, &draft.author, key).await?.map(Appended::Duplicate);
+        }
+        if found.is_some() && !self.replicated {
+            // A server that stands alone shows writes before they are journaled; an acknowledged write makes sure of all before it.
+            self.meta.update_one(doc! { "_id": BARRIER }, doc! { "$inc": { "n": 1_i64 } }).await?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {
+        self.one(doc! {
+            "sessionId": id(session.as_str()),
+            "senderRealm": sender.realm.name(),
+            "senderId": &*sender.id,
+            // Equality alone does not tell the planner that the partial index applies.
+            "clientKey": { "$eq": key.as_str(), "$type": "string" },
+        })
+        .await
+    }
+
+    pub(super) async fn head(&self, session: &SessionId) -> Result<Head, StoreError> {
+        let fields = doc! { "seq": 1, "ordinal": 1, "assignment": 1, "state": 1 };
+        let last = self.messages.find_one(doc! { "sessionId": id(session.as_str()) }).sort(doc! { "seq": -1 }).projection(fields);
+        last.await?.as_ref().map_or(Ok(Head::default()), to_head)
+    }
+
+    pub(super) async fn last(&self, session: &SessionId) -> Result<Option<Entry>, StoreError> {
+        let last = self.messages.find_one(doc! { "sessionId": id(session.as_str()) }).sort(doc! { "seq": -1 });
+        last.await?.as_ref().map(to_entry).transpose()
+    }
+
+    pub(super) async fn list(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let filter = doc! { "sessionId": id(session.as_str()), "seq": range(after, limit) };
+        self.many(filter, doc! { "seq": 1 }, SESSION_SEQ).await
+    }
+
+    pub(super) async fn list_messages(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let filter = doc! { "sessionId": id(session.as_str()), "ordinal": range(after, limit), "kind": "message" };
+        self.many(filter, doc! { "ordinal": 1 }, SESSION_ORDINAL).await
+    }
+
+    /// The messages of the realm's sessions: the sum of their last ordinals, one index seek per session.
+    pub(super) async fn count_messages(&self, realm: Realm) -> Result<u64, StoreError> {
+        let pipeline = [
+            doc! { "$sort": { "sessionId": -1, "seq": -1 } },
+            doc! { "$group": { "_id": "$sessionId", "messages": { "$first": "$ordinal" } } },
+            doc! { "$lookup": { "from": "sessions", "localField": "_id", "foreignField": "_id", "as": "session" } },
+            doc! { "$match": { "session.realm": realm.name() } },
+            doc! { "$group": { "_id": null, "messages": { "$sum": "$messages" } } },
+        ];
+        let sum = self.messages.aggregate(pipeline).await?.try_next().await?;
+        let count = sum.map_or(Ok(0), |s| integer(&s, "messages"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn one(&self, filter: Document) -> Result<Option<Entry>, StoreError> {
+        self.messages.find_one(filter).await?.as_ref().map(to_entry).transpose()
+    }
+
+    /// The entries of a bounded range, by the index that it is a range of.
+    async fn many(&self, filter: Document, sort: Document, index: &str) -> Result<Vec<Entry>, StoreError> {
+        let found = self.messages.find(filter).sort(sort).hint(Hint::Name(index.to_owned()));
+        found.await?.try_collect::<Vec<_>>().await?.iter().map(to_entry).collect()
+    }
+}
+
+/// Numbers have no gaps, so a limit is a range; a server that walks whole ranges then costs no more than the answer.
+fn range(after: u64, limit: u32) -> Document {
+    doc! { "$gt": number(after), "$lte": number(after.saturating_add(limit.into())) }
+}
+
+fn refusal(code: i32, message: &str) -> Refusal {
+    if code != DUPLICATE {
+        return Refusal::Refused(code);
+    }
+    match index_name(message).as_str() {
+        SESSION_SEQ => Refusal::NumberTaken,
+        CLIENT_KEY | "_id_" => Refusal::Known,
+        _ => Refusal::Refused(code),
+    }
+}
