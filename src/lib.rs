@@ -1,3 +1,5 @@
 //! Helpline: one support-chat server that speaks several Socket.IO wire contracts over one session log.
 
 pub mod domain;
+
+pub mod secret;
