@@ -4,3 +4,4 @@ pub mod domain;
 
 pub mod secret;
 pub mod auth;
+pub mod config;
