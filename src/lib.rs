@@ -5,3 +5,4 @@ pub mod domain;
 pub mod secret;
 pub mod auth;
 pub mod config;
+pub mod telemetry;
