@@ -6,3 +6,4 @@ pub mod secret;
 pub mod auth;
 pub mod config;
 pub mod telemetry;
+pub mod shutdown;
