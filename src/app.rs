@@ -21,15 +21,15 @@ use crate::domain::desk::Desk;
 use crate::domain::principal::Realm;
 use crate::domain::store::Store;
 use crate::domain::time::{Clock, SystemClock};
+use crate::http::files;
 use crate::http::probes::{self, Probes};
 use crate::http::serve::{WatchedListener, serve};
 use crate::http::trust::Trust;
-use crate::http::files;
 use crate::limit::PerAddress;
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 use crate::socket::{Gateway, Limits, Sockets};
-use crate::store::mongo::Mongo;
+use crate::store::mongo;
 use crate::store::sqlite::Sqlite;
 
 /// How often documents and slots are checked against the log.
@@ -117,11 +117,12 @@ async fn open_store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, &'static
     match &config.store {
         StoreConfig::Embedded => {
             let folder = &config.data_dir;
-            let store = Sqlite::open(folder).await.with_context(|| format!("cannot open the database in {} (DATA_DIR)", folder.display()))?;
+            let store =
+                Sqlite::open(folder).await.with_context(|| format!("cannot open the database in {} (DATA_DIR)", folder.display()))?;
             Ok((Arc::new(store), "embedded"))
         }
         StoreConfig::MongoDb { uri, database } => {
-            let store = Mongo::open(uri.expose(), Some(database)).await.context("cannot open the database (MONGODB_URI)")?;
+            let store = mongo::open(uri.expose(), Some(database)).await.context("cannot open the database (MONGODB_URI)")?;
             Ok((Arc::new(store), "mongodb"))
         }
     }

@@ -58,7 +58,13 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
-        let door = Door { desk, dialect: Arc::clone(&dialect), trust: Arc::clone(&trust), tails: Arc::clone(gateway.tails()), places: limits.sockets_per_address };
+        let door = Door {
+            desk,
+            dialect: Arc::clone(&dialect),
+            trust: Arc::clone(&trust),
+            tails: Arc::clone(gateway.tails()),
+            places: limits.sockets_per_address,
+        };
         let door = Arc::new(door);
         let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
         let connected = async |socket: SocketRef| admit::connected(&socket);

@@ -1,0 +1,324 @@
+//! The configuration: read once from the environment and `.env` into types, with every problem reported together. The only place that reads
+//! variables; it opens nothing and knows no other module's types.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::time::Timestamp;
+use crate::secret::Secret;
+
+mod backends;
+mod environment;
+mod reader;
+mod report;
+mod values;
+pub mod vars;
+
+pub use report::{Problem, Problems, Warning};
+
+use reader::Reader;
+
+/// All that can be configured. Secrets in it print as `***`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `NODE_ENV`.
+    pub mode: Mode,
+    /// `HOST`: the address to listen on.
+    pub host: IpAddr,
+    /// `PORT`; 0 takes a free one.
+    pub port: u16,
+    /// `SHUTDOWN_SECONDS`: how long connections may take to finish.
+    pub shutdown: Duration,
+    /// `SOCKET_IO_CLIENT_DIR`: the folder with `socket.io.js`.
+    pub socket_io_client_dir: PathBuf,
+    /// `FRONTEND_URL`, `FRONTEND_URLS` and `CORS_ORIGIN`.
+    pub origins: Origins,
+    /// `JWT_SECRET`. Always present in production; `None` elsewhere means the one generated into [`Config::data_dir`].
+    pub jwt_secret: Option<Secret>,
+    /// `API_KEY`; `None` means that no key is accepted.
+    pub api_key: Option<Secret>,
+    /// `VISITOR_TOKENS=open`: visitors' tokens are issued to anybody who asks.
+    pub visitor_tokens_open: bool,
+    /// `ALLOW_ANONYMOUS`: trusted peers may open sockets without a credential.
+    pub allow_anonymous: bool,
+    /// `LEGACY_TOKENS_UNTIL`; `None` means 30 days after the first start.
+    pub legacy_tokens_until: Option<Timestamp>,
+    /// `TRUSTED_NETWORKS`: host bits are cleared.
+    pub trusted_networks: Vec<IpNet>,
+    /// `TRUSTED_PROXIES`: host bits are cleared.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `TRUSTED_HOSTS`: lower case, without ports; loopback names are not among them.
+    pub trusted_hosts: Vec<String>,
+    /// Where sessions are kept.
+    pub store: Store,
+    /// `DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// `REDIS_URL`, or the URL made of `REDIS_HOST`, `_PORT`, `_PASSWORD` and `_DB`. Nothing connects to it yet.
+    pub redis_url: Option<Secret>,
+    /// What callers may use.
+    pub limits: Limits,
+    /// The logs.
+    pub log: Log,
+}
+
+/// What the server is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// One developer's machine, which is trusted.
+    #[default]
+    Development,
+    /// The open network: nobody is trusted unless it is said.
+    Production,
+    /// A test run; as development.
+    Test,
+}
+
+impl Mode {
+    /// As `NODE_ENV` says it, and as health answers show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Development => "development",
+            Mode::Production => "production",
+            Mode::Test => "test",
+        }
+    }
+}
+
+/// Which web pages may call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// The origins that are allowed, as browsers send them, each once.
+    pub listed: Vec<String>,
+    /// `*`: any page may call. Such a page is admitted, but never borrows the trust of a network; only listed ones do. Never in production.
+    pub any: bool,
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// A file in [`Config::data_dir`].
+    Embedded,
+    /// A MongoDB server.
+    MongoDb {
+        /// Its URL, which may hold a password.
+        uri: Secret,
+        /// The database: `MONGODB_DB`, else the one the URL names, else `helpline`.
+        database: String,
+    },
+}
+
+/// What callers may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `MAX_CONNECTIONS_PER_IP`; `None` is no limit.
+    pub connections_per_ip: Option<u32>,
+    /// `MAX_MESSAGE_BYTES`: the largest frame of a socket.
+    pub message_bytes: usize,
+    /// `MESSAGES_PER_MINUTE` of one visitor; `None` is no limit.
+    pub messages_per_minute: Option<u32>,
+    /// `WRITE_STALL_SECONDS`: how long a write may make no progress.
+    pub write_stall: Duration,
+}
+
+/// The logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `LOG_LEVEL`: directives that the filter has accepted.
+    pub level: String,
+    /// `LOG_FORMAT`.
+    pub format: LogFormat,
+    /// `LOG_DIR`; `None` is standard error alone.
+    pub dir: Option<PathBuf>,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the environment and the file `.env` of the working folder, once. The environment wins, even with an empty value.
+    pub fn from_env() -> Result<(Self, Vec<Warning>), Problems> {
+        let environment = environment::read()?;
+        let (config, mut warnings) = Self::read(&|name| environment.values.get(name).cloned())?;
+        warnings.splice(0..0, environment.warnings);
+        Ok((config, warnings))
+    }
+
+    /// Reads what `lookup` knows of each variable; nothing else is asked. An empty or blank value counts as not set.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<Warning>), Problems> {
+        let mut reader = Reader::new(lookup);
+        let r = &mut reader;
+        let mode = mode(r);
+        let store = backends::store(r, mode);
+        let config = Self {
+            mode,
+            host: host(r, mode),
+            port: r.number(&vars::PORT, 0..=65_535),
+            shutdown: Duration::from_secs(r.number(&vars::SHUTDOWN_SECONDS, 0..=600)),
+            socket_io_client_dir: r.text(&vars::SOCKET_IO_CLIENT_DIR).into(),
+            origins: origins(r, mode),
+            jwt_secret: jwt_secret(r, mode),
+            api_key: api_key(r, mode),
+            visitor_tokens_open: choice(r, &vars::VISITOR_TOKENS, &[("open", true), ("key", false)]),
+            allow_anonymous: r.parsed(&vars::ALLOW_ANONYMOUS, values::truth).unwrap_or_default(),
+            legacy_tokens_until: r.parsed(&vars::LEGACY_TOKENS_UNTIL, values::moment),
+            trusted_networks: trusted_networks(r, mode),
+            trusted_proxies: networks(r, &vars::TRUSTED_PROXIES, ""),
+            trusted_hosts: hosts(r),
+            redis_url: backends::redis(r, &store),
+            store,
+            data_dir: r.text(&vars::DATA_DIR).into(),
+            limits: limits(r),
+            log: log(r),
+        };
+        config.warn_of_odd_sets(r);
+        reader.finish(config)
+    }
+
+    /// What anybody, or anybody near, may do without a credential, as one sentence for the start; `None` where nothing is open.
+    pub fn open_acts(&self) -> Option<String> {
+        let mut open = Vec::new();
+        if !self.trusted_networks.is_empty() {
+            let near = self.trusted_networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ");
+            open.push(format!(
+                "peers in {near} may act for anybody and get tokens of agents and systems without a credential (TRUSTED_NETWORKS)"
+            ));
+            if self.allow_anonymous {
+                open.push("they may open sockets without a credential (ALLOW_ANONYMOUS)".to_owned());
+            }
+        }
+        if self.visitor_tokens_open {
+            open.push("anybody may get a token for any visitor's id (VISITOR_TOKENS)".to_owned());
+        }
+        if self.origins.any {
+            open.push("web pages of any origin may call (CORS_ORIGIN)".to_owned());
+        }
+        (!open.is_empty()).then(|| format!("open in {}: {}", self.mode.name(), open.join("; ")))
+    }
+
+    fn warn_of_odd_sets(&self, reader: &mut Reader<'_>) {
+        if self.allow_anonymous && self.trusted_networks.is_empty() {
+            reader.warn("ALLOW_ANONYMOUS has no effect: TRUSTED_NETWORKS is empty");
+        }
+        if !self.visitor_tokens_open && self.api_key.is_none() {
+            reader.warn("VISITOR_TOKENS=key without API_KEY: only trusted networks can get visitors' tokens");
+        }
+        if self.mode != Mode::Production && !self.host.is_loopback() {
+            reader.warn(format!("listening on {} outside production; behind a proxy or on a network set NODE_ENV=production", self.host));
+        }
+        for (var, nets) in [(&vars::TRUSTED_NETWORKS, &self.trusted_networks), (&vars::TRUSTED_PROXIES, &self.trusted_proxies)] {
+            if nets.iter().any(|net| net.prefix_len() == 0) {
+                reader.warn(format!("{} holds every address there is", var.name));
+            }
+        }
+    }
+}
+
+fn mode(reader: &mut Reader<'_>) -> Mode {
+    let modes = [Mode::Development, Mode::Production, Mode::Test].map(|m| (m.name(), m));
+    choice(reader, &vars::NODE_ENV, &modes)
+}
+
+/// One of a few words.
+fn choice<T: Copy + Default>(reader: &mut Reader<'_>, var: &vars::Var, words: &[(&str, T)]) -> T {
+    let parse = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    reader.parsed(var, parse).unwrap_or_default()
+}
+
+fn host(reader: &mut Reader<'_>, mode: Mode) -> IpAddr {
+    if mode == Mode::Production && reader.given(&vars::HOST).is_none() {
+        return Ipv4Addr::UNSPECIFIED.into();
+    }
+    reader.parsed(&vars::HOST, values::address).unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
+
+fn origins(reader: &mut Reader<'_>, mode: Mode) -> Origins {
+    let mut origins = Origins::default();
+    for var in [&vars::FRONTEND_URL, &vars::FRONTEND_URLS, &vars::CORS_ORIGIN] {
+        let text = reader.text(var);
+        let any = var.name == vars::CORS_ORIGIN.name && text.split(',').any(|item| item.trim() == "*");
+        if any && mode == Mode::Production {
+            reader.refuse_because(var, "the origins by name, because requests carry credentials and * would let every web page use them");
+        }
+        let named = |item: &str| if any && item == "*" { Some(None) } else { values::origin(item).map(Some) };
+        origins.any |= any;
+        origins.listed.extend(reader.list(var, &text, named).into_iter().flatten());
+    }
+    origins.listed.sort();
+    origins.listed.dedup();
+    origins
+}
+
+fn jwt_secret(reader: &mut Reader<'_>, mode: Mode) -> Option<Secret> {
+    let Some(secret) = reader.given(&vars::JWT_SECRET) else {
+        if mode == Mode::Production {
+            reader.refuse(&vars::JWT_SECRET);
+        }
+        return None;
+    };
+    strong(reader, mode, &vars::JWT_SECRET, 32);
+    Some(Secret::new(secret))
+}
+
+fn api_key(reader: &mut Reader<'_>, mode: Mode) -> Option<Secret> {
+    strong(reader, mode, &vars::API_KEY, 16);
+    reader.given(&vars::API_KEY).map(Secret::new)
+}
+
+/// Refuses a weak secret in production, and warns of it elsewhere.
+fn strong(reader: &mut Reader<'_>, mode: Mode, var: &vars::Var, least: usize) {
+    let Some(secret) = reader.given(var) else { return };
+    let weak = secret.chars().count() < least || values::is_placeholder(&secret);
+    if weak && mode == Mode::Production {
+        reader.refuse_because(var, &format!("{}, and no text from an example", var.expected));
+    } else if weak {
+        reader.warn(format!("{} is weak: production would refuse it", var.name));
+    }
+}
+
+fn trusted_networks(reader: &mut Reader<'_>, mode: Mode) -> Vec<IpNet> {
+    let default = if mode == Mode::Production { "" } else { vars::TRUSTED_NETWORKS.default };
+    let networks = networks(reader, &vars::TRUSTED_NETWORKS, default);
+    if mode == Mode::Production && networks.iter().any(|net| net.prefix_len() == 0) {
+        reader.refuse_because(&vars::TRUSTED_NETWORKS, "networks that hold less than every address");
+    }
+    networks
+}
+
+/// A list of networks, where `none` says that there are none.
+fn networks(reader: &mut Reader<'_>, var: &vars::Var, default: &str) -> Vec<IpNet> {
+    let text = reader.given(var).unwrap_or_else(|| default.to_owned());
+    if text == "none" { Vec::new() } else { reader.list(var, &text, values::network) }
+}
+
+fn hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let text = reader.text(&vars::TRUSTED_HOSTS);
+    reader.list(&vars::TRUSTED_HOSTS, &text, values::host_name)
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let some = |n: u32| (n > 0).then_some(n);
+    Limits {
+        connections_per_ip: some(reader.number(&vars::MAX_CONNECTIONS_PER_IP, 0..=1_000_000)),
+        message_bytes: reader.number(&vars::MAX_MESSAGE_BYTES, 1_000..=100_000_000),
+        messages_per_minute: some(reader.number(&vars::MESSAGES_PER_MINUTE, 0..=1_000_000)),
+        write_stall: Duration::from_secs(reader.number(&vars::WRITE_STALL_SECONDS, 1..=3_600)),
+    }
+}
+
+fn log(reader: &mut Reader<'_>) -> Log {
+    Log {
+        level: reader.parsed(&vars::LOG_LEVEL, values::log_level).unwrap_or_default(),
+        format: choice(reader, &vars::LOG_FORMAT, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        dir: reader.given(&vars::LOG_DIR).map(PathBuf::from),
+    }
+}

@@ -1,0 +1,269 @@
+//! The configuration from outside: defaults, combinations, the combined report, secrets, and `.env.example` against the table.
+
+use std::time::Duration;
+
+use helpline::config::vars::ALL;
+use helpline::config::{Config, LogFormat, Mode, Problems, Store, Warning};
+
+const STRONG: &str = "3f2a9c41d05e8b7766a1f0c9d2e4b5a8973c1e60";
+
+fn read(pairs: &[(&str, &str)]) -> Result<(Config, Vec<Warning>), Problems> {
+    Config::read(&|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+}
+
+fn good(pairs: &[(&str, &str)]) -> Config {
+    read(pairs).unwrap_or_else(|problems| panic!("{problems}")).0
+}
+
+fn warnings(pairs: &[(&str, &str)]) -> String {
+    let said = read(pairs).unwrap_or_else(|problems| panic!("{problems}")).1;
+    said.iter().map(Warning::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn refused(pairs: &[(&str, &str)]) -> String {
+    match read(pairs) {
+        Ok((config, _)) => panic!("accepted: {pairs:?}: {config:?}"),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+fn production<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [("NODE_ENV", "production"), ("JWT_SECRET", STRONG)].iter().chain(more).copied().collect()
+}
+
+#[test]
+fn development_needs_nothing() {
+    let (config, warnings) = read(&[]).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(config.mode, Mode::Development);
+    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 5000));
+    assert_eq!(config.store, Store::Embedded);
+    assert!(config.jwt_secret.is_none() && config.api_key.is_none() && config.redis_url.is_none());
+    assert!(config.visitor_tokens_open && !config.allow_anonymous);
+    let networks = config.trusted_networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(networks, ["127.0.0.0/8", "::1/128"]);
+    assert!(config.trusted_proxies.is_empty() && config.trusted_hosts.is_empty() && config.legacy_tokens_until.is_none());
+    assert_eq!(config.limits.connections_per_ip, Some(200));
+    assert_eq!((config.limits.message_bytes, config.limits.messages_per_minute), (1_000_000, Some(100)));
+    assert_eq!((config.limits.write_stall, config.shutdown), (Duration::from_secs(20), Duration::from_secs(10)));
+    assert_eq!((config.log.level.as_str(), config.log.format, config.log.dir), ("info", LogFormat::Text, None));
+    assert_eq!(config.data_dir.to_str(), Some("./data"));
+}
+
+#[test]
+fn production_is_closed_by_default() {
+    let config = good(&production(&[]));
+    assert_eq!(config.host.to_string(), "0.0.0.0");
+    assert!(config.trusted_networks.is_empty());
+    assert_eq!(good(&production(&[("HOST", "127.0.0.1")])).host.to_string(), "127.0.0.1");
+}
+
+#[test]
+fn an_empty_value_counts_as_not_set() {
+    let config = good(&[("API_KEY", ""), ("JWT_SECRET", "  "), ("PORT", ""), ("MONGODB_URI", ""), ("LOG_DIR", "")]);
+    assert!(config.api_key.is_none() && config.jwt_secret.is_none() && config.log.dir.is_none());
+    assert_eq!((config.port, config.store), (5000, Store::Embedded));
+}
+
+#[test]
+fn values_of_a_wrong_type_or_range_are_refused() {
+    for (name, values) in [
+        ("NODE_ENV", &["prod", "Production"] as &[&str]),
+        ("HOST", &["chat.example.com", "1.2.3"]),
+        ("PORT", &["abc", "70000", "-1", "5000.5", "+5"]),
+        ("FRONTEND_URL", &["example.com", "javascript:alert(1)", "*"]),
+        ("FRONTEND_URLS", &["https://a.example,b.example"]),
+        ("CORS_ORIGIN", &["https://*.example.com"]),
+        ("STORE", &["postgres"]),
+        ("MONGODB_URI", &["postgres://db", "mongodb://", "localhost:27017"]),
+        ("REDIS_URL", &["localhost:6379", "http://redis"]),
+        ("TRUSTED_NETWORKS", &["10.0.0.0/33", "lan"]),
+        ("TRUSTED_PROXIES", &["10.0.0.0/8,proxy"]),
+        ("TRUSTED_HOSTS", &["https://chat.example.com", "chat.example.com:80"]),
+        ("VISITOR_TOKENS", &["closed"]),
+        ("ALLOW_ANONYMOUS", &["maybe"]),
+        ("LEGACY_TOKENS_UNTIL", &["next week", "2027-02-30"]),
+        ("MAX_CONNECTIONS_PER_IP", &["many", "-5"]),
+        ("MAX_MESSAGE_BYTES", &["1MB", "10", "1000000000"]),
+        ("MESSAGES_PER_MINUTE", &["1e3"]),
+        ("WRITE_STALL_SECONDS", &["0", "20s"]),
+        ("SHUTDOWN_SECONDS", &["forever", "601"]),
+        ("LOG_LEVEL", &["verbose", "helpline=loud"]),
+        ("LOG_FORMAT", &["xml"]),
+    ] {
+        for value in values {
+            let text = refused(&[(name, value)]);
+            assert!(text.contains(name) && text.contains(": expected "), "{text}");
+        }
+    }
+    assert!(refused(&[("REDIS_HOST", "redis"), ("REDIS_PORT", "0")]).contains("REDIS_PORT=0"));
+    assert!(refused(&[("REDIS_HOST", "redis"), ("REDIS_DB", "x")]).contains("REDIS_DB=x"));
+    assert!(refused(&[("MONGODB_URI", "mongodb://h"), ("MONGODB_DB", "a/b")]).contains("MONGODB_DB=a/b"));
+}
+
+#[test]
+fn zero_is_a_free_port_or_no_limit() {
+    let config = good(&[("PORT", "0"), ("MAX_CONNECTIONS_PER_IP", "0"), ("MESSAGES_PER_MINUTE", "0")]);
+    assert_eq!((config.port, config.limits.connections_per_ip, config.limits.messages_per_minute), (0, None, None));
+}
+
+#[test]
+fn all_problems_are_reported_together_each_with_an_example() {
+    let text = refused(&[("NODE_ENV", "production"), ("PORT", "abc"), ("TRUSTED_PROXIES", "x\ny"), ("API_KEY", "short-key-1")]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    for expected in [
+        "PORT=abc: expected a whole number from 0 to 65535; for example 5000",
+        "JWT_SECRET is not set: expected at least 32 random characters; for example the output of: openssl rand -hex 32",
+        "API_KEY=***: expected at least 16 random characters",
+        "TRUSTED_PROXIES=x\\ny: expected addresses",
+    ] {
+        assert!(lines.iter().any(|l| l.trim_start().starts_with(expected)), "{expected}\n{text}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    const CANARY: &str = "hunter2canary";
+    let url = |scheme: &str| format!("{scheme}://user:{CANARY}@host/db");
+    let (mongodb, redis, postgres, http) = (url("mongodb"), url("redis"), url("postgres"), url("http"));
+    let fine = [("JWT_SECRET", CANARY), ("API_KEY", CANARY), ("MONGODB_URI", &mongodb), ("REDIS_URL", &redis)];
+    let (config, said) = read(&fine).unwrap();
+    let parts = [("DATABASE_URL", mongodb.as_str()), ("REDIS_HOST", "h"), ("REDIS_PASSWORD", CANARY)];
+    let shown = format!("{config:?}{config:#?}{said:?}{:?}{:?}", config.open_acts(), read(&parts));
+    assert!(!shown.contains(CANARY), "{shown}");
+    for bad in [("MONGODB_URI", &postgres), ("REDIS_URL", &postgres), ("FRONTEND_URL", &http), ("CORS_ORIGIN", &http)] {
+        let text = refused(&[(bad.0, bad.1)]);
+        assert!(!text.contains(CANARY) && text.contains("://***"), "{text}");
+    }
+    for bad in [("DATABASE_URL", postgres.as_str()), ("DB_PASSWORD", CANARY), ("API_KEY", CANARY), ("JWT_SECRET", CANARY)] {
+        let text = refused(&[("NODE_ENV", "production"), bad]);
+        assert!(!text.contains(CANARY) && text.contains(bad.0), "{text}");
+        assert!(!format!("{:?}", read(&[("NODE_ENV", "production"), bad])).contains(CANARY));
+    }
+    assert!(!warnings(&[("DATABASE_URL", postgres.as_str()), ("DB_PASSWORD", CANARY)]).contains(CANARY));
+    let odd = format!("{CANARY}://");
+    assert!(!refused(&[("NODE_ENV", "production"), ("JWT_SECRET", odd.as_str())]).contains(CANARY));
+}
+
+#[test]
+fn production_refuses_weak_secrets() {
+    for weak in [
+        "secret",
+        "your-secret-key",
+        "your-super-secret-jwt-key-change-in-production",
+        "changemechangemechangemechangemechangeme",
+        &"a".repeat(64),
+    ] {
+        assert!(refused(&[("NODE_ENV", "production"), ("JWT_SECRET", weak)]).contains("JWT_SECRET=***"), "{weak}");
+    }
+    assert!(refused(&production(&[("API_KEY", "0123456789abcde")])).contains("API_KEY=***"));
+    assert!(good(&production(&[("API_KEY", "0123456789abcdef")])).api_key.is_some());
+    assert!(warnings(&[("JWT_SECRET", "secret")]).contains("JWT_SECRET is weak"));
+}
+
+#[test]
+fn the_store_follows_from_what_is_given() {
+    let mongo = |pairs: &[(&str, &str)]| match good(pairs).store {
+        Store::MongoDb { uri, database } => Some((uri.expose().to_owned(), database)),
+        Store::Embedded => None,
+    };
+    let is = |uri: &str, database: &str| Some((uri.to_owned(), database.to_owned()));
+    assert_eq!(mongo(&[("MONGODB_URI", "mongodb://h:1")]), is("mongodb://h:1", "helpline"));
+    assert_eq!(mongo(&[("MONGODB_URI", "mongodb+srv://h/chat?w=1")]), is("mongodb+srv://h/chat?w=1", "chat"));
+    assert_eq!(mongo(&[("MONGODB_URI", "mongodb://h/chat"), ("MONGODB_DB", "other")]), is("mongodb://h/chat", "other"));
+    assert_eq!(mongo(&[("DATABASE_URL", "mongodb://h/chat")]), is("mongodb://h/chat", "chat"));
+    assert_eq!(mongo(&[("MONGO_URL", "mongodb://alias")]), is("mongodb://alias", "helpline"));
+    assert_eq!(mongo(&[("MONGODB_URI", "mongodb://a"), ("DATABASE_URL", "postgres://b")]), is("mongodb://a", "helpline"));
+    assert_eq!(mongo(&[("STORE", "embedded"), ("MONGODB_URI", "mongodb://h")]), None);
+    assert!(refused(&[("STORE", "mongodb")]).contains("MONGODB_URI is not set"));
+    assert!(refused(&[("MONGODB_DB", "chat")]).contains("MONGODB_DB=chat: expected MONGODB_URI"));
+}
+
+#[test]
+fn other_databases_are_warned_about_and_refused_in_production() {
+    for other in [("DATABASE_URL", "postgres://db/chat"), ("DB_HOST", "db"), ("DB_NAME", "chat")] {
+        assert!(warnings(&[other]).contains(other.0), "{other:?}");
+        assert!(refused(&production(&[other])).contains(other.0), "{other:?}");
+        assert_eq!(good(&production(&[other, ("STORE", "embedded")])).store, Store::Embedded);
+        assert!(matches!(good(&production(&[other, ("MONGODB_URI", "mongodb://h")])).store, Store::MongoDb { .. }));
+    }
+}
+
+#[test]
+fn redis_is_read_and_said_to_be_unused() {
+    let url = |pairs: &[(&str, &str)]| good(pairs).redis_url.map(|u| u.expose().to_owned());
+    let parts = [("REDIS_HOST", "redis"), ("REDIS_PORT", "6380"), ("REDIS_PASSWORD", "p@ss/w:rd"), ("REDIS_DB", "2")];
+    assert_eq!(url(&parts).as_deref(), Some("redis://:p%40ss%2Fw%3Ard@redis:6380/2"));
+    assert_eq!(url(&[("REDIS_HOST", "::1")]).as_deref(), Some("redis://[::1]:6379/0"));
+    assert_eq!(url(&[("REDIS_URL", "rediss://r"), ("REDIS_HOST", "other")]).as_deref(), Some("rediss://r"));
+    assert!(warnings(&[("REDIS_URL", "redis://r")]).contains("cannot share the embedded store"));
+    assert!(warnings(&[("REDIS_URL", "redis://r"), ("MONGODB_URI", "mongodb://h")]).contains("does not support several nodes yet"));
+    assert!(warnings(&[("REDIS_PORT", "6379")]).contains("REDIS_PORT is not used without REDIS_HOST"));
+}
+
+#[test]
+fn origins_come_from_three_variables() {
+    let config = good(&[
+        ("FRONTEND_URL", "https://www.Example.com/chat"),
+        ("FRONTEND_URLS", "http://localhost:5173, https://www.example.com,"),
+        ("CORS_ORIGIN", "https://shop.example.com"),
+    ]);
+    assert_eq!(config.origins.listed, ["http://localhost:5173", "https://shop.example.com", "https://www.example.com"]);
+    assert!(!config.origins.any);
+    let any = good(&[("CORS_ORIGIN", "*")]);
+    assert!(any.origins.any && any.origins.listed.is_empty());
+    assert!(any.open_acts().unwrap().contains("any origin"));
+    assert!(refused(&production(&[("CORS_ORIGIN", "*")])).contains("because requests carry credentials"));
+}
+
+#[test]
+fn networks_can_be_none_and_never_everybody_in_production() {
+    assert!(good(&[("TRUSTED_NETWORKS", "none")]).trusted_networks.is_empty());
+    assert!(warnings(&[("TRUSTED_NETWORKS", "0.0.0.0/0")]).contains("every address"));
+    assert!(refused(&production(&[("TRUSTED_NETWORKS", "::/0")])).contains("TRUSTED_NETWORKS=::/0"));
+    assert_eq!(good(&[("TRUSTED_HOSTS", "Chat.Internal,chat.example.com")]).trusted_hosts, ["chat.internal", "chat.example.com"]);
+}
+
+#[test]
+fn what_is_open_is_said_and_nothing_else() {
+    let text = good(&[("ALLOW_ANONYMOUS", "true")]).open_acts().unwrap();
+    for word in ["development", "127.0.0.0/8, ::1/128", "ALLOW_ANONYMOUS", "VISITOR_TOKENS"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let closed = production(&[("VISITOR_TOKENS", "key"), ("API_KEY", STRONG)]);
+    assert_eq!(good(&closed).open_acts(), None);
+    assert!(warnings(&production(&[("VISITOR_TOKENS", "key")])).contains("without API_KEY"));
+    assert!(warnings(&production(&[("ALLOW_ANONYMOUS", "true")])).contains("no effect"));
+    assert!(warnings(&[("HOST", "0.0.0.0")]).contains("NODE_ENV=production"));
+}
+
+#[test]
+fn the_example_file_is_the_table() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example");
+    let file = std::fs::read_to_string(path).expect(".env.example");
+    let mut expected =
+        "# Copy to .env and remove the # of what you change. Every value here is the default; an empty one counts as not set.\n".to_owned();
+    let mut group = "";
+    for var in ALL {
+        if var.group != group {
+            group = var.group;
+            expected += &format!("\n## {group}\n");
+        }
+        expected += &format!("# {}\n# {}={}\n", var.meaning, var.name, var.default);
+    }
+    assert!(file == expected, ".env.example should read:\n{expected}");
+}
+
+#[test]
+fn the_table_holds_every_name_once_with_a_line_of_meaning() {
+    let mut names: Vec<_> = ALL.iter().flat_map(|v| std::iter::once(&v.name).chain(v.aliases)).collect();
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for var in ALL {
+        assert!(!var.meaning.is_empty() && !var.meaning.contains('\n') && !var.expected.is_empty(), "{}", var.name);
+        assert!(!var.secret || var.default.is_empty(), "{}", var.name);
+    }
+}
