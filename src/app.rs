@@ -24,7 +24,7 @@ use crate::domain::time::{Clock, SystemClock};
 use crate::http::files;
 use crate::http::probes::{self, Probes};
 use crate::http::serve::{WatchedListener, serve};
-use crate::http::trust::Trust;
+use crate::http::trust::{Rules, Trust};
 use crate::limit::PerAddress;
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
@@ -144,15 +144,14 @@ async fn authority(config: &Config, store: &dyn Store, clock: &SystemClock) -> a
 }
 
 fn trust(config: &Config) -> Trust {
-    Trust {
+    Trust::new(Rules {
         networks: config.trusted_networks.clone(),
         proxies: config.trusted_proxies.clone(),
         hosts: config.trusted_hosts.clone(),
         origins: config.origins.listed.clone(),
         any_origin: config.origins.any,
         loopback_origins: config.mode != Mode::Production,
-        ..Trust::default()
-    }
+    })
 }
 
 /// Allowed origins are reflected, with credentials (collision R12).

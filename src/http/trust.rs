@@ -23,7 +23,7 @@ pub struct Visit {
 
 /// The rules, from configuration.
 #[derive(Debug, Default)]
-pub struct Trust {
+pub struct Rules {
     /// Networks whose peers are trusted.
     pub networks: Vec<IpNet>,
     /// Proxies whose forwarding headers count. Never trusted themselves.
@@ -36,17 +36,28 @@ pub struct Trust {
     pub any_origin: bool,
     /// Whether pages from any loopback origin may call us (development).
     pub loopback_origins: bool,
+}
+
+/// Judges requests by the rules.
+#[derive(Debug, Default)]
+pub struct Trust {
+    rules: Rules,
     warned: AtomicBool,
 }
 
 const FORWARDING: [HeaderName; 2] = [HeaderName::from_static("x-forwarded-for"), header::FORWARDED];
 
 impl Trust {
+    /// A judge by these rules.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, warned: AtomicBool::new(false) }
+    }
+
     /// Judges a request by its headers and the address of its connection.
     pub fn judge(&self, headers: &HeaderMap, remote: SocketAddr) -> Visit {
         let near = remote.ip().to_canonical();
         let forwarded = FORWARDING.iter().any(|name| headers.contains_key(name));
-        let client = match (within(&self.proxies, near), forwarded) {
+        let client = match (within(&self.rules.proxies, near), forwarded) {
             (false, false) => Some(near),
             (false, true) => {
                 if !self.warned.swap(true, Ordering::Relaxed) {
@@ -56,7 +67,7 @@ impl Trust {
             }
             (true, _) => self.forwarded_client(headers),
         };
-        let trusted = client.is_some_and(|c| within(&self.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
+        let trusted = client.is_some_and(|c| within(&self.rules.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
         Visit { client: client.unwrap_or(near), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
     }
 
@@ -68,7 +79,7 @@ impl Trust {
 
     /// Whether pages of `origin` may call us, on the host that the request names.
     pub fn admits_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
-        self.any_origin || self.knows_origin(origin, headers)
+        self.rules.any_origin || self.knows_origin(origin, headers)
     }
 
     /// Whether pages of `origin` are ours or listed.
@@ -78,8 +89,8 @@ impl Trust {
             return false;
         }
         let own = host(headers).is_some_and(|h| h.eq_ignore_ascii_case(authority));
-        let loopback = self.loopback_origins && is_loopback(name_of(authority));
-        own || loopback || self.origins.iter().any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin))
+        let loopback = self.rules.loopback_origins && is_loopback(name_of(authority));
+        own || loopback || self.rules.origins.iter().any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin))
     }
 
     /// The rightmost forwarded address that is not a proxy of ours; `None` where there is none or it cannot be read.
@@ -89,7 +100,7 @@ impl Trust {
         let mut hops = lists.iter().flat_map(|l| l.split(',')).map(|hop| parse_hop(hop.trim())).collect::<Vec<_>>();
         while let Some(hop) = hops.pop() {
             let address = hop?;
-            if !within(&self.proxies, address) {
+            if !within(&self.rules.proxies, address) {
                 return Some(address);
             }
         }
@@ -103,7 +114,7 @@ impl Trust {
 
     fn is_own_host(&self, headers: &HeaderMap) -> bool {
         let Some(name) = host(headers).map(name_of) else { return false };
-        is_loopback(name) || self.hosts.iter().any(|h| h.eq_ignore_ascii_case(name))
+        is_loopback(name) || self.rules.hosts.iter().any(|h| h.eq_ignore_ascii_case(name))
     }
 }
 
@@ -138,13 +149,13 @@ mod tests {
 
     fn trust() -> Trust {
         let net = |n: &str| n.parse::<IpNet>().unwrap();
-        Trust {
+        Trust::new(Rules {
             networks: vec![net("127.0.0.0/8"), net("10.1.0.0/16")],
             proxies: vec![net("10.9.0.1/32"), net("10.9.0.2/32")],
             hosts: vec!["chat.example.com".into()],
             origins: vec!["https://shop.example.com".into()],
-            ..Trust::default()
-        }
+            ..Rules::default()
+        })
     }
 
     fn judge(remote: &str, headers: &[(&str, &str)]) -> Visit {
@@ -187,7 +198,7 @@ mod tests {
 
     #[test]
     fn loopback_pages_are_welcome_in_development() {
-        let development = Trust { loopback_origins: true, ..Trust::default() };
+        let development = Trust::new(Rules { loopback_origins: true, ..Rules::default() });
         assert!(development.admits_origin("http://localhost:5173", &HeaderMap::new()));
         assert!(!development.admits_origin("http://localhost.evil.example", &HeaderMap::new()));
         assert!(!Trust::default().admits_origin("http://localhost:5173", &HeaderMap::new()));
