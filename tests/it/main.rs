@@ -8,3 +8,5 @@
 )]
 
 mod architecture;
+mod harness;
+mod transcripts;
