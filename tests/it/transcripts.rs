@@ -41,7 +41,38 @@ macro_rules! transcripts {
     };
 }
 
-TRANSCRIPT_LIST
+transcripts! {
+    support:
+    acks,
+    anonymous,
+    anonymous_untrusted,
+    availability,
+    conversation,
+    end_session,
+    foreign_tokens,
+    handshake,
+    join,
+    join_forms,
+    messages,
+    no_api_key,
+    origins,
+    queue,
+    rest_auth,
+    restart,
+    resume,
+    root_and_health,
+    send,
+    send_by_rest,
+    session,
+    sibling,
+    start_session,
+    stats,
+    tokens,
+    tokens_by_key,
+    tokens_untrusted,
+    typing,
+    unknown_paths,
+}
 
 async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
@@ -76,7 +107,8 @@ fn folder(dialect: &str) -> PathBuf {
 
 fn assert_listed(dialect: &str, listed: &[&str]) {
     let entries = std::fs::read_dir(folder(dialect)).expect("the folder");
-    let mut found: Vec<String> = entries.map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into()).collect();
+    let mut found: Vec<String> =
+        entries.map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into()).collect();
     found.sort();
     let mut listed = listed.to_vec();
     listed.sort_unstable();

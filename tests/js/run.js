@@ -3,6 +3,7 @@
 
 const fs = require("node:fs");
 const http = require("node:http");
+const os = require("node:os");
 const path = require("node:path");
 const { parse, fill, fillText, match } = require("./lang");
 const { Server, ROOT } = require("./server");
@@ -267,14 +268,18 @@ async function main() {
   for (const version of wanted.client) {
     const { io } = require(CLIENTS[version]);
     for (const transport of wanted.transport) {
-      for (const file of wanted.files) {
-        const why = await playFile(file, io, TRANSPORTS[transport]);
-        if (why === undefined) passed += 1;
-        else {
-          failed += 1;
-          console.log(`FAILED socket.io-client ${version} over ${transport}: ${why}\n`);
+      const files = [...wanted.files];
+      const worker = async () => {
+        for (let file = files.shift(); file; file = files.shift()) {
+          const why = await playFile(file, io, TRANSPORTS[transport]);
+          if (why === undefined) passed += 1;
+          else {
+            failed += 1;
+            console.log(`FAILED socket.io-client ${version} over ${transport}: ${why}\n`);
+          }
         }
-      }
+      };
+      await Promise.all(Array.from({ length: os.cpus().length }, worker));
       console.log(`socket.io-client ${version} over ${transport}: done`);
     }
   }

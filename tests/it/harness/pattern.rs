@@ -81,7 +81,13 @@ fn at(path: &str, pattern: &Value, got: &Value, vars: &mut Vars) -> Result<(), S
                     Ok(())
                 }
             },
-            None if is_class(text) => if in_class(text, got)? { Ok(()) } else { differ() },
+            None if is_class(text) => {
+                if in_class(text, got)? {
+                    Ok(())
+                } else {
+                    differ()
+                }
+            }
             None if got.as_str() == Some(&fill_text(text, vars)?) => Ok(()),
             None => differ(),
         },

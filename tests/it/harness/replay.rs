@@ -154,6 +154,8 @@ async fn nothing_left(name: &str, client: &mut Client) -> Result<(), String> {
     let left = client.leftover().await.map_err(|why| format!("{name}: {why}"))?;
     match left.front() {
         None => Ok(()),
-        Some(event) => Err(format!("{name} received {} that nobody expected: {} {}", left.len(), event.name, Value::Array(event.args.clone()))),
+        Some(event) => {
+            Err(format!("{name} received {} that nobody expected: {} {}", left.len(), event.name, Value::Array(event.args.clone())))
+        }
     }
 }

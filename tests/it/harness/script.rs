@@ -201,7 +201,9 @@ mod tests {
         let script = parse("# why\n@ A=1 B=\n@ C=x=y\n\nclient u\n").expect("a transcript");
         assert_eq!(script.env, [pair("A", "1"), pair("B", ""), pair("C", "x=y")]);
         assert_eq!((script.steps[0].line, script.steps[0].text.as_str()), (5, "client u"));
-        let read = steps("> u hi {\"a\":1}, null\n>? u hi\n<? {}\n< u hi\n< u hi 1,\n  2\nset x \"ab\" 3\nset y {}\nrestart\nkill\ndisconnect u\n");
+        let read = steps(
+            "> u hi {\"a\":1}, null\n>? u hi\n<? {}\n< u hi\n< u hi 1,\n  2\nset x \"ab\" 3\nset y {}\nrestart\nkill\ndisconnect u\n",
+        );
         let emit = |args, ack| Action::Emit { client: "u".into(), event: "hi".into(), args, ack };
         let event = |args| Action::Event { client: "u".into(), event: "hi".into(), args };
         let expected = [

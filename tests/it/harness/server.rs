@@ -69,9 +69,10 @@ impl Server {
     }
 }
 
-/// Starts the process and waits until it says where it listens. It sees no variable and no `.env` file of the developer's.
+/// Starts the process (or the one that HELPLINE_BIN names) and waits until it says where it listens. It sees no variable and no `.env` file of the developer's.
 async fn spawn(env: &[(String, String)], data: &Path, port: u16, log: &Arc<Mutex<String>>) -> (Child, u16) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_helpline"))
+    let binary = std::env::var_os("HELPLINE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_helpline").into());
+    let mut child = Command::new(binary)
         .env_clear()
         .envs(std::env::vars_os().filter(|(k, _)| k == "PATH"))
         .envs([("PORT", port.to_string()), ("NODE_ENV", "development".into())])
