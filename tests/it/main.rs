@@ -9,4 +9,5 @@
 
 mod architecture;
 mod harness;
+mod hostile;
 mod transcripts;

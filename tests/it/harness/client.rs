@@ -92,7 +92,7 @@ impl Dial {
     }
 }
 
-/// A connected socket. Dropping it cuts the connection without a word.
+/// A connected socket. Dropping it closes the connection without leaving the namespace first.
 pub(crate) struct Client {
     frames: mpsc::UnboundedSender<String>,
     events: mpsc::UnboundedReceiver<Event>,

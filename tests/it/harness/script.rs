@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// Names and values, in order.
+pub(crate) type Headers = Vec<(String, String)>;
+
 /// A transcript, ready to be run.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -23,12 +26,12 @@ pub(crate) struct Step {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Action {
     Set { name: String, value: Value, times: usize },
-    Connect { client: String, headers: Vec<(String, String)>, auth: Option<Value>, refused: Option<Value> },
+    Connect { client: String, headers: Headers, auth: Option<Value>, refused: Option<Value> },
     Disconnect { client: String },
     Emit { client: String, event: String, args: Vec<Value>, ack: bool },
     Event { client: String, event: String, args: Option<Value> },
     Ack { args: Value },
-    Request { method: String, path: String, headers: Vec<(String, String)>, body: Body },
+    Request { method: String, path: String, headers: Headers, body: Body },
     Answer { status: String, body: Option<Value> },
     AnswerHeaders { pattern: Value },
     Restart,
@@ -160,7 +163,7 @@ fn request(method: &str, rest: &str) -> Result<Action, String> {
 }
 
 /// `[Name: value; Name: value]`, if it stands there, and what follows.
-fn headers(text: &str) -> Result<(Vec<(String, String)>, &str), String> {
+fn headers(text: &str) -> Result<(Headers, &str), String> {
     let Some(text) = text.strip_prefix('[') else { return Ok((Vec::new(), text)) };
     let (inside, rest) = text.split_once(']').ok_or("no `]`")?;
     let pairs = inside.split(';').map(|pair| {
