@@ -9,4 +9,7 @@
 
 mod architecture;
 mod config;
+mod harness;
+mod hostile;
 mod store;
+mod transcripts;

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The one test command: sets up what is missing, then runs every test, in Rust and with the official JavaScript clients.
+# Needs a Rust toolchain. Arguments go to the Rust test runner, for example a test's name.
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$ROOT"
+# shellcheck source=scripts/env.sh
+. "$ROOT/scripts/env.sh"
+
+main() {
+  has cargo || die "a Rust toolchain is needed: see rustup.rs"
+  has cc || apt_install gcc libc6-dev || die "a C compiler is needed"
+  has node && has npm || apt_install nodejs npm || die "Node.js and npm are needed"
+  node_modules static
+  node_modules tests/js
+  services
+
+  local failed=()
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --no-fail-fast "$@" || failed+=(Rust)
+  else
+    cargo test --no-fail-fast "$@" || failed+=(Rust)
+  fi
+  cargo build --quiet || failed+=(build)
+  HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js || failed+=(JavaScript)
+
+  if [ "${#failed[@]}" -gt 0 ]; then
+    die "FAILED: ${failed[*]}"
+  fi
+  say "all tests passed"
+}
+
+# Installs the packages of a folder exactly as its lock file says, unless that was done already.
+node_modules() {
+  local lock="$1/package-lock.json" done="$1/node_modules/.installed-lock.json"
+  if cmp -s "$lock" "$done"; then
+    return
+  fi
+  npm ci --prefix "$1" --prefer-offline --no-audit --no-fund >&2
+  cp "$lock" "$done"
+}
+
+# Starts services of our own, so that two runs on one machine do not stop each other's.
+services() {
+  local folder
+  folder="$(mktemp -d)"
+  export HELPLINE_SERVICES_ENV="$folder/services.env"
+  trap 'scripts/services.sh down; rm -rf "$(dirname "$HELPLINE_SERVICES_ENV")"' EXIT
+  scripts/services.sh up
+  # shellcheck source=/dev/null
+  . "$HELPLINE_SERVICES_ENV"
+}
+
+main "$@"
