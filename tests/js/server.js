@@ -53,7 +53,7 @@ class Server {
 
   /** The process sees no variable and no `.env` file of the developer's. */
   async #spawn() {
-    const base = { PATH: process.env.PATH, NODE_ENV: "development", DATA_DIR: this.data, STATIC_DIR: path.join(ROOT, "static") };
+    const base = { PATH: process.env.PATH, NODE_ENV: "development", DATA_DIR: this.data, SOCKET_IO_CLIENT_DIR: path.join(ROOT, "static/node_modules/socket.io-client/dist") };
     const env = { ...base, PORT: String(this.port), ...this.env };
     this.child = spawn(binary(), [], { env, cwd: this.data, stdio: ["ignore", "ignore", "pipe"] });
     this.ended = once(this.child, "exit");

@@ -77,7 +77,7 @@ async fn spawn(env: &[(String, String)], data: &Path, port: u16, log: &Arc<Mutex
         .envs(std::env::vars_os().filter(|(k, _)| k == "PATH"))
         .envs([("PORT", port.to_string()), ("NODE_ENV", "development".into())])
         .env("DATA_DIR", data)
-        .env("STATIC_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/static"))
+        .env("SOCKET_IO_CLIENT_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/static/node_modules/socket.io-client/dist"))
         .envs(env.iter().map(|(k, v)| (k, v)))
         .current_dir(data)
         .stdin(Stdio::null())
