@@ -57,11 +57,7 @@ pub(super) async fn list_waiting(sessions: &Collection<Document>, realm: Realm, 
     list(sessions, filter, doc! { "createdAt": 1, "_id": 1 }, limit).await
 }
 
-pub(super) async fn list_open(
-    sessions: &Collection<Document>,
-    after: Option<&SessionId>,
-    limit: u32,
-) -> Result<Vec<Session>, StoreError> {
+pub(super) async fn list_open(sessions: &Collection<Document>, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
     let mut filter = doc! { "status": { "$in": [Status::Waiting.name(), Status::Active.name()] } };
     match after.map(|a| id(a.as_str())) {
         None => {}
@@ -141,7 +137,7 @@ pub(super) async fn totals(sessions: &Collection<Document>, realm: Realm) -> Res
         doc! { "$group": {
             "_id": "$status",
             "sessions": { "$sum": 1_i64 },
-            "duration": { "$sum": { "$max": [{ "$subtract": ["$endedAt", "$createdAt"] }, 0_i64] } },
+            "duration": { "$sum": { "$cond": [{ "$gt": ["$endedAt", "$createdAt"] }, { "$subtract": [{ "$toLong": "$endedAt" }, { "$toLong": "$createdAt" }] }, 0_i64] } },
         } },
     ];
     let mut totals = Totals::default();

@@ -124,7 +124,10 @@ async fn hexadecimal_ids_are_object_ids_in_the_database_and_the_same_text_outsid
         assert_eq!((read.id, read.visitor, read.agent), (hex, session.visitor, Some(taken)));
         let raw = place.raw().await;
         let kept = raw.collection::<Document>("messages").find_one(doc! {}).await.unwrap().unwrap();
-        assert!(matches!((kept.get("_id"), kept.get("sessionId"), kept.get("agentId")), (Some(Bson::ObjectId(_)), Some(Bson::ObjectId(_)), Some(Bson::ObjectId(_)))));
+        assert!(matches!(
+            (kept.get("_id"), kept.get("sessionId"), kept.get("agentId")),
+            (Some(Bson::ObjectId(_)), Some(Bson::ObjectId(_)), Some(Bson::ObjectId(_)))
+        ));
         assert!(!kept.contains_key("clientKey") && !kept.contains_key("message"));
         // Upper case would not come back as it was, so it stays text.
         let upper = SessionId::stored("507F1F77BCF86CD799439011");
@@ -138,7 +141,12 @@ async fn hexadecimal_ids_are_object_ids_in_the_database_and_the_same_text_outsid
 async fn paging_over_open_sessions_reaches_text_ids_and_object_ids() {
     on_database(|place| async move {
         let store = place.open().await;
-        let ids = ["507f1f77bcf86cd799439011", "507f1f77bcf86cd799439012", "0f8fad5b-d9cb-469f-a165-70867728950e", "ff8fad5b-d9cb-469f-a165-70867728950e"];
+        let ids = [
+            "507f1f77bcf86cd799439011",
+            "507f1f77bcf86cd799439012",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "ff8fad5b-d9cb-469f-a165-70867728950e",
+        ];
         for id in ids {
             let session = Session { id: SessionId::stored(id), ..Session::open(visitor(id), NOW) };
             store.insert_session(&session).await.unwrap();

@@ -54,7 +54,8 @@ pub(super) async fn on_database<F: Future<Output = ()>>(test: impl FnOnce(Place)
 
 /// A variable that the script of the test run sets. Its absence fails the test: a skipped test looks like a passing one.
 pub(super) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `scripts/services.sh up` and source what it prints, or set it yourself"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `scripts/services.sh up` and source what it prints, or set it yourself"))
 }
 
 /// A server of one test's own, to be killed.
