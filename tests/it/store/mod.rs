@@ -3,3 +3,4 @@
 mod mongo_server;
 mod mongo_only;
 mod mongo_faults;
+mod mongo_lost_replies;
