@@ -1,4 +1,4 @@
-//! Inserts whose reply is lost or held back on the way: the entry is stored once, and its writer learns so.
+//! Inserts that are lost on the way, or whose reply is: the entry is stored once, and its writer learns so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::mongo_server::{Place, keyed, message, numbers, on_database, stored};
 
-/// What the proxy does to the reply of the next insert.
+/// What the proxy does to the next insert, or to its reply.
 #[derive(Clone, Copy)]
 enum Loss {
+    /// Closes the connection before the insert reaches the server.
+    Refuse,
     /// Closes the connection instead.
     Cut,
     /// Keeps the connection open and passes nothing on.
@@ -43,12 +45,13 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicBo
             read = client.read(&mut up) => {
                 let Ok(read @ 1..) = read else { return };
                 losing |= up[..read].windows(7).any(|w| w == b"insert\0") && armed.swap(false, Ordering::SeqCst);
+                if losing && matches!(loss, Loss::Refuse) { return }
                 if server.write_all(&up[..read]).await.is_err() { return }
             }
             read = server.read(&mut down) => {
                 let Ok(read @ 1..) = read else { return };
                 match (losing, loss) {
-                    (true, Loss::Cut) => return,
+                    (true, Loss::Cut | Loss::Refuse) => return,
                     (true, Loss::Hold) => continue,
                     (false, _) => if client.write_all(&down[..read]).await.is_err() { return },
                 }
@@ -72,6 +75,11 @@ async fn an_append_survives(loss: Loss) {
         assert_eq!(numbers(&store, &session).await, [1, 2, 3]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_insert_that_never_reached_the_server_is_sent_again() {
+    an_append_survives(Loss::Refuse).await;
 }
 
 #[tokio::test]
