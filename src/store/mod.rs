@@ -1,3 +1,4 @@
-//! Durable storage behind the port `domain::store::Store`. Knows no dialect, no socket and no configuration.
+//! The stores: each implements [`crate::domain::store::Store`] and passes the same contract suite. They know nothing of wires or of each other.
 
 pub mod mongo;
+pub mod sqlite;

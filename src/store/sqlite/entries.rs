@@ -1,0 +1,95 @@
+//! The log in SQLite: appending and reading entries. The numbering rule is the domain's; the transaction around an append is the writer's.
+
+use rusqlite::{Connection, params};
+
+use super::rows::{self, select_entries};
+use crate::domain::entry::{Draft, Entry, Head};
+use crate::domain::error::StoreError;
+use crate::domain::ids::{ClientKey, EntryId, SessionId};
+use crate::domain::principal::Person;
+use crate::domain::store::Appended;
+
+/// Appends the draft, unless it or its client key is stored already, or the session has ended: looked up in this order.
+pub(super) fn append(conn: &Connection, draft: &Draft) -> Result<Appended, StoreError> {
+    if let Some(own) = find(conn, &draft.id)? {
+        return Ok(Appended::Stored(own));
+    }
+    if let Some(key) = &draft.client_key
+        && let Some(earlier) = find_by_key(conn, &draft.session, &draft.author, key)?
+    {
+        return Ok(Appended::Duplicate(earlier));
+    }
+    let Some(entry) = head(conn, &draft.session)?.follow(draft) else {
+        return Ok(Appended::Ended);
+    };
+    insert(conn, &entry)?;
+    Ok(Appended::Stored(entry))
+}
+
+/// The entry that the sender stored under the key, or `None`.
+pub(super) fn find_by_key(conn: &Connection, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {
+    let sql = select_entries!("WHERE session = ?1 AND author_realm = ?2 AND author_id = ?3 AND client_key = ?4");
+    rows::find(conn, sql, params![session.as_str(), sender.realm.name(), sender.id, key.as_str()], rows::entry)
+}
+
+/// The state after the last entry.
+pub(super) fn head(conn: &Connection, session: &SessionId) -> Result<Head, StoreError> {
+    let sql = "SELECT seq, ordinal, assignment, ended FROM messages WHERE session = ?1 ORDER BY seq DESC LIMIT 1";
+    let head = rows::find(conn, sql, [session.as_str()], |row| {
+        Ok(Head { seq: row.get(0)?, ordinal: row.get(1)?, assignment: row.get(2)?, ended: row.get(3)? })
+    })?;
+    Ok(head.unwrap_or_default())
+}
+
+/// The last entry, or `None`.
+pub(super) fn last(conn: &Connection, session: &SessionId) -> Result<Option<Entry>, StoreError> {
+    rows::find(conn, select_entries!("WHERE session = ?1 ORDER BY seq DESC LIMIT 1"), [session.as_str()], rows::entry)
+}
+
+/// Entries after a number.
+pub(super) fn list(conn: &Connection, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let sql = select_entries!("WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+    rows::list(conn, sql, params![session.as_str(), bounded(after), limit], rows::entry)
+}
+
+/// Messages after an ordinal.
+pub(super) fn list_messages(conn: &Connection, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let sql = select_entries!("WHERE kind = 'message' AND session = ?1 AND ordinal > ?2 ORDER BY ordinal LIMIT ?3");
+    rows::list(conn, sql, params![session.as_str(), bounded(after), limit], rows::entry)
+}
+
+fn find(conn: &Connection, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+    rows::find(conn, select_entries!("WHERE id = ?1"), [id.as_str()], rows::entry)
+}
+
+fn insert(conn: &Connection, entry: &Entry) -> Result<(), StoreError> {
+    let sql = "INSERT INTO messages (session, seq, id, at, author_realm, author_id, author_role, author_name, author_email, client_key, \
+               kind, text, agent_id, agent_name, ordinal, assignment, ended) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    let (kind, text, agent_id, agent_name) = rows::content(&entry.content);
+    conn.prepare_cached(sql)?.execute(params![
+        entry.session.as_str(),
+        entry.head.seq,
+        entry.id.as_str(),
+        entry.at.0,
+        entry.author.realm.name(),
+        entry.author.id,
+        entry.author.role.name(),
+        entry.author.name,
+        entry.author.email,
+        entry.client_key.as_ref().map(ClientKey::as_str),
+        kind,
+        text,
+        agent_id,
+        agent_name,
+        entry.head.ordinal,
+        entry.head.assignment,
+        entry.head.ended,
+    ])?;
+    Ok(())
+}
+
+/// A client may ask for what follows any number; SQLite's integers end earlier than ours, and no entry is beyond them.
+fn bounded(after: u64) -> i64 {
+    i64::try_from(after).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,223 @@
+//! The embedded store: one SQLite file, one thread that writes, a few connections that read. It knows nothing of wires or of other stores.
+//!
+//! - A write is answered after the commit of its group, with `synchronous=FULL` on a write-ahead log: what was answered survives a power cut.
+//! - Reads see what was committed before they began, and never wait for the writer.
+//! - The database is `helpline.db` in the data folder. It grows by the append-only steps in `schema`.
+
+mod agents;
+mod entries;
+mod meta;
+mod sessions;
+
+mod rows;
+mod schema;
+
+mod readers;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::domain::agent::Agent;
+use crate::domain::entry::{Draft, Entry, Head};
+use crate::domain::error::StoreError;
+use crate::domain::ids::{AgentId, ClientKey, SessionId};
+use crate::domain::principal::{Person, Realm};
+use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::store::{Appended, Inserted, Store, Totals};
+use crate::domain::time::Timestamp;
+
+use readers::Readers;
+use writer::Writer;
+
+/// The database's name in the data folder.
+const FILE: &str = "helpline.db";
+/// How long a connection waits for another process that holds the file.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long a ping may take, by the port.
+const PING: Duration = Duration::from_secs(2);
+
+/// The embedded store. Dropping it ends its writer thread and closes its connections.
+pub struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+}
+
+/// How the writer's connection makes its commits durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// SQLite's level: 2 is `FULL`.
+    pub synchronous: u8,
+    /// The kind of journal, in SQLite's word for it.
+    pub journal_mode: String,
+}
+
+impl Sqlite {
+    /// Opens the database in this folder, and creates both where they are missing. Fails on a database that a newer server wrote.
+    pub async fn open(data_dir: &Path) -> Result<Sqlite, StoreError> {
+        let folder = data_dir.to_owned();
+        spawn_blocking(move || Self::open_now(folder)).await.map_err(unavailable)?
+    }
+
+    /// The settings that durability rests on, as the writer's connection reports them.
+    pub async fn journal_settings(&self) -> Result<JournalSettings, StoreError> {
+        self.writer.run(meta::journal_settings).await
+    }
+
+    fn open_now(folder: PathBuf) -> Result<Sqlite, StoreError> {
+        std::fs::create_dir_all(&folder).map_err(unavailable)?;
+        let file = folder.join(FILE);
+        let mut conn = connect(&file)?;
+        schema::prepare(&mut conn)?;
+        let readers = Readers::open(|| connect(&file))?;
+        Ok(Sqlite { writer: Writer::start(conn)?, readers })
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn insert_session(&self, session: &Session) -> Result<Inserted, StoreError> {
+        let session = session.clone();
+        self.writer.run(move |conn| sessions::insert(conn, &session)).await
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |conn| sessions::find(conn, &id)).await
+    }
+
+    async fn list_waiting(&self, realm: Realm, limit: u32) -> Result<Vec<Session>, StoreError> {
+        self.readers.run(move |conn| sessions::list_waiting(conn, realm, limit)).await
+    }
+
+    async fn list_open(&self, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
+        let after = after.cloned();
+        self.readers.run(move |conn| sessions::list_open(conn, after.as_ref(), limit)).await
+    }
+
+    async fn list_of_agent(&self, agent: &AgentId, status: Option<Status>, limit: u32) -> Result<Vec<Session>, StoreError> {
+        let agent = agent.clone();
+        self.readers.run(move |conn| sessions::list_of_agent(conn, &agent, status, limit)).await
+    }
+
+    async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let (id, agent) = (id.clone(), agent.clone());
+        self.writer.run(move |conn| sessions::claim(conn, &id, &agent, now)).await
+    }
+
+    async fn unclaim_session(&self, id: &SessionId, assignment: u64, now: Timestamp) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| sessions::unclaim(conn, &id, assignment, now)).await
+    }
+
+    async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
+        let (id, reason) = (id.clone(), reason.to_owned());
+        self.writer.run(move |conn| sessions::finish(conn, &id, at, &reason)).await
+    }
+
+    async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
+        self.readers.run(move |conn| sessions::totals(conn, realm)).await
+    }
+
+    async fn append(&self, draft: Draft) -> Result<Appended, StoreError> {
+        self.writer.run(move |conn| entries::append(conn, &draft)).await
+    }
+
+    async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {
+        let (session, sender, key) = (session.clone(), sender.clone(), key.clone());
+        self.readers.run(move |conn| entries::find_by_key(conn, &session, &sender, &key)).await
+    }
+
+    async fn head(&self, session: &SessionId) -> Result<Head, StoreError> {
+        let session = session.clone();
+        self.readers.run(move |conn| entries::head(conn, &session)).await
+    }
+
+    async fn last_entry(&self, session: &SessionId) -> Result<Option<Entry>, StoreError> {
+        let session = session.clone();
+        self.readers.run(move |conn| entries::last(conn, &session)).await
+    }
+
+    async fn list_entries(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let session = session.clone();
+        self.readers.run(move |conn| entries::list(conn, &session, after, limit)).await
+    }
+
+    async fn list_messages(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let session = session.clone();
+        self.readers.run(move |conn| entries::list_messages(conn, &session, after, limit)).await
+    }
+
+    async fn seed_agents(&self, realm: Realm, agents: &[Agent]) -> Result<(), StoreError> {
+        let agents = agents.to_vec();
+        self.writer.run(move |conn| agents::seed(conn, realm, &agents)).await
+    }
+
+    async fn list_agents(&self, realm: Realm) -> Result<Vec<Agent>, StoreError> {
+        self.readers.run(move |conn| agents::list(conn, realm)).await
+    }
+
+    async fn find_agent(&self, id: &AgentId) -> Result<Option<Agent>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |conn| agents::find(conn, &id)).await
+    }
+
+    async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let (agent, session) = (agent.clone(), session.clone());
+        self.writer.run(move |conn| agents::reserve_slot(conn, &agent, &session, now)).await
+    }
+
+    async fn release_slot(&self, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError> {
+        let (agent, session) = (agent.clone(), session.clone());
+        self.writer.run(move |conn| agents::release_slot(conn, &agent, &session)).await
+    }
+
+    async fn list_slots(&self, realm: Realm, before: Timestamp) -> Result<Vec<(AgentId, SessionId)>, StoreError> {
+        self.readers.run(move |conn| agents::list_slots(conn, realm, before)).await
+    }
+
+    async fn set_availability(&self, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError> {
+        let agent = agent.clone();
+        self.writer.run(move |conn| agents::set_availability(conn, &agent, available)).await
+    }
+
+    async fn first_start(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.writer.run(move |conn| meta::first_start(conn, now)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let both = async {
+            self.writer.run(meta::ping).await?;
+            self.readers.run(meta::ping).await
+        };
+        timeout(PING, both).await.map_err(|_| StoreError::Timeout("ping"))?
+    }
+}
+
+/// A connection to the file with what every connection needs.
+fn connect(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(cause.into())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+            Some(ErrorCode::ConstraintViolation) => StoreError::Conflict(error.to_string()),
+            _ => unavailable(error),
+        }
+    }
+}
