@@ -181,7 +181,7 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
         assert_eq!(names("messages").await, ["_id_", "messages_client_key", "messages_session_ordinal", "messages_session_seq"]);
         assert_eq!(
             names("sessions").await,
-            ["_id_", "sessions_agent_created", "sessions_open_key", "sessions_realm_status_created", "sessions_status_id"]
+            ["_id_", "sessions_agent_created", "sessions_realm_status_created", "sessions_status_id", "sessions_visit"]
         );
     })
     .await;
