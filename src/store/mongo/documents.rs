@@ -43,7 +43,6 @@ pub(super) fn from_session(session: &Session) -> Document {
     document.insert("updatedAt", moment(session.updated_at));
     put(&mut document, "endedAt", session.ended_at.map(moment));
     put(&mut document, "endReason", session.end_reason.as_deref().map(Bson::from));
-    put(&mut document, "openKey", session.open_key().map(Bson::from));
     document
 }
 

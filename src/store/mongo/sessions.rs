@@ -1,4 +1,4 @@
-//! Session documents: each change is one conditional update of one document. Knows nothing of entries.
+//! Session documents: each change is one conditional write of one document. Knows nothing of entries.
 
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
@@ -17,33 +17,46 @@ use super::errors::duplicate_index;
 use super::open::{index, unique};
 
 /// The index that keeps one open session per visitor.
-const OPEN_KEY: &str = "sessions_open_key";
+const VISIT: &str = "sessions_visit";
 
 /// What the sessions are found by.
 pub(super) fn indexes() -> Vec<IndexModel> {
     vec![
-        unique(OPEN_KEY, doc! { "openKey": 1 }, Some(doc! { "openKey": { "$type": "string" } })),
+        unique(VISIT, doc! { "visitorKey": 1, "visit": 1 }, Some(doc! { "visitorKey": { "$type": "string" } })),
         index("sessions_realm_status_created", doc! { "realm": 1, "status": 1, "createdAt": 1, "_id": 1 }),
         index("sessions_status_id", doc! { "status": 1, "_id": 1 }),
         index("sessions_agent_created", doc! { "agentId": 1, "createdAt": 1, "_id": 1 }),
     ]
 }
 
-/// Creates first: of racing inserts the index lets one through, and the others read what it stored.
+/// A visitor's sessions are numbered: the next visit is inserted where the last one has ended, and of racing inserts the index lets one through.
+///
+/// The number is kept after the end. A unique key that is cleared at the end would do on MongoDB, but other servers of its protocol were seen
+/// to refuse a cleared key for ever (secantus-mdb 0.5.3-beta.196).
 pub(super) async fn insert(sessions: &Collection<Document>, session: &Session) -> Result<Inserted, StoreError> {
-    let document = from_session(session);
     loop {
-        let Err(error) = sessions.insert_one(&document).await else { return Ok(Inserted::Created) };
-        let filter = match duplicate_index(&error).as_deref() {
+        let mut document = from_session(session);
+        if let Some(key) = session.open_key() {
             // Equality alone does not tell the planner that the partial index applies.
-            Some(OPEN_KEY) => doc! { "openKey": { "$eq": session.open_key(), "$type": "string" } },
-            Some("_id_") => doc! { "_id": id(session.id.as_str()) },
-            _ => return Err(error.into()),
-        };
-        if let Some(found) = sessions.find_one(filter).await? {
-            return to_session(&found).map(Inserted::Exists);
+            let visits = doc! { "visitorKey": { "$eq": &key, "$type": "string" } };
+            let last = sessions.find_one(visits).sort(doc! { "visit": -1 }).await?;
+            if let Some(open) = last.as_ref().map(to_session).transpose()?.filter(|last| last.status != Status::Ended) {
+                return Ok(Inserted::Exists(open));
+            }
+            let visit = last.map_or(Ok(0), |last| integer(&last, "visit"))? + 1;
+            document.extend(doc! { "visitorKey": key, "visit": visit });
         }
-        // It ended in between, or a majority does not have it yet: the caller's limit bounds the tries.
+        let Err(error) = sessions.insert_one(document).await else { return Ok(Inserted::Created) };
+        match duplicate_index(&error).as_deref() {
+            Some("_id_") => {
+                if let Some(same) = find(sessions, &session.id).await? {
+                    return Ok(Inserted::Exists(same));
+                }
+            }
+            Some(VISIT) => {}
+            _ => return Err(error.into()),
+        }
+        // Another node was first; a majority may not have its session yet. The caller's limit bounds the tries.
         super::commit::pause().await;
     }
 }
@@ -121,13 +134,23 @@ pub(super) async fn finish(
     at: Timestamp,
     reason: &str,
 ) -> Result<Option<Session>, StoreError> {
-    let filter = doc! { "_id": id(session.as_str()), "status": { "$ne": Status::Ended.name() } };
     let update = doc! {
         "$set": { "status": Status::Ended.name(), "endedAt": moment(at), "endReason": reason, "updatedAt": moment(at) },
-        "$unset": { "openKey": "" },
     };
-    let before = sessions.find_one_and_update(filter, update).return_document(ReturnDocument::Before).await?;
-    before.as_ref().map(to_session).transpose()
+    loop {
+        // Read, then change what was read: status and assignment together never come back, so the pair is the document's version.
+        // One findAndModify would do on MongoDB, but secantus-mdb answers an older document than the one it changed when updates race.
+        let Some(before) = find(sessions, session).await?.filter(|s| s.status != Status::Ended) else { return Ok(None) };
+        let unchanged = doc! {
+            "_id": id(session.as_str()),
+            "status": before.status.name(),
+            "assignment": number(before.assignment),
+        };
+        if sessions.update_one(unchanged, update.clone()).await?.matched_count == 1 {
+            return Ok(Some(before));
+        }
+        super::commit::pause().await;
+    }
 }
 
 /// The figures that the session documents hold; messages are not counted here.
@@ -137,7 +160,7 @@ pub(super) async fn totals(sessions: &Collection<Document>, realm: Realm) -> Res
         doc! { "$group": {
             "_id": "$status",
             "sessions": { "$sum": 1_i64 },
-            "duration": { "$sum": { "$max": [{ "$subtract": ["$endedAt", "$createdAt"] }, 0_i64] } },
+            "duration": { "$sum": { "$cond": [{ "$gt": ["$endedAt", "$createdAt"] }, { "$subtract": [{ "$toLong": "$endedAt" }, { "$toLong": "$createdAt" }] }, 0_i64] } },
         } },
     ];
     let mut totals = Totals::default();

@@ -174,3 +174,28 @@ impl Cells<'_> {
         StoreError::Corrupt(format!("{} {}: {how}", self.what, self.id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_ours_is_corrupt_by_its_id() {
+        let conn = Connection::open_in_memory().unwrap();
+        let row = "'s1' AS id, 'support' AS realm, 'support', 'v1', 'visitor', NULL, NULL, 'active', 'a1', 'Ann', 1, 2, 3, NULL, NULL";
+        assert!(find(&conn, &format!("SELECT {row}"), (), session).unwrap().is_some());
+        for (good, bad) in
+            [("'active'", "'asleep'"), ("'visitor'", "'king'"), ("'Ann'", "NULL"), ("1, 2, 3", "-1, 2, 3"), ("1, 2, 3", "1, 'x', 3")]
+        {
+            let damaged = find(&conn, &format!("SELECT {}", row.replacen(good, bad, 1)), (), session);
+            assert!(matches!(damaged, Err(StoreError::Corrupt(how)) if how.starts_with("session s1: ")), "{bad}");
+        }
+        let row = "'s1', 1, 'e1', 2, 'support', 'v1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0";
+        assert!(find(&conn, &format!("SELECT {row}"), (), entry).unwrap().is_some());
+        for (good, bad) in [("'message'", "'shout'"), ("'message'", "'assigned'"), ("'hi'", "NULL"), ("'k'", "''"), ("'support'", "'moon'")]
+        {
+            let damaged = find(&conn, &format!("SELECT {}", row.replacen(good, bad, 1)), (), entry);
+            assert!(matches!(damaged, Err(StoreError::Corrupt(how)) if how.starts_with("entry e1: ")), "{bad}");
+        }
+    }
+}

@@ -35,11 +35,24 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let job = Pending { work: Some(work), result: None, answer };
-        self.jobs.send(Box::new(job)).await.map_err(unavailable_writer)?;
-        answered.await.map_err(unavailable_writer)?
+        let (job, answered) = pending(work);
+        self.jobs.send(job).await.map_err(stopped)?;
+        answered.await.map_err(stopped)?
     }
+}
+
+/// A job that does this work, and where its answer will be.
+fn pending<T, F>(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    (Box::new(Pending { work: Some(work), result: None, answer }), answered)
+}
+
+fn stopped<E>(_gone: E) -> StoreError {
+    StoreError::Unavailable("the writer has stopped".into())
 }
 
 /// A job of whatever type, as the thread sees it.
@@ -78,10 +91,6 @@ where
     }
 }
 
-fn unavailable_writer<E>(_gone: E) -> StoreError {
-    StoreError::Unavailable("the writer has stopped".into())
-}
-
 fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
     while let Some(first) = waiting.blocking_recv() {
         let mut group = vec![first];
@@ -90,12 +99,17 @@ fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
         {
             group.push(next);
         }
-        let committed = commit(conn, &mut group);
-        if committed.is_err() {
-            abandon(conn);
-        }
-        group.into_iter().for_each(|job| job.answer(&committed));
+        settle(conn, group);
     }
+}
+
+/// Runs and commits the group, then answers all of it.
+fn settle(conn: &Connection, mut group: Vec<Box<dyn Job>>) {
+    let committed = commit(conn, &mut group);
+    if committed.is_err() {
+        abandon(conn);
+    }
+    group.into_iter().for_each(|job| job.answer(&committed));
 }
 
 /// Runs the group in one transaction. On an error nothing of it is stored, or it is not known whether it is.
@@ -131,97 +145,90 @@ fn execute(conn: &Connection, sql: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::cell::RefCell;
+    use std::sync::mpsc::{Sender, channel};
 
     use super::*;
 
-    fn writer() -> (tempfile::TempDir, Writer) {
-        let folder = tempfile::tempdir().unwrap();
-        let conn = Connection::open(folder.path().join("x.db")).unwrap();
+    type Answer<T> = Result<T, StoreError>;
+
+    fn database() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)").unwrap();
-        (folder, Writer::start(conn).unwrap())
+        conn
     }
 
-    fn insert(n: i64) -> impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static {
+    fn insert(n: i64) -> impl FnOnce(&Connection) -> Answer<()> + Send + 'static {
         move |conn| Ok(conn.execute("INSERT INTO t VALUES (?1)", [n]).map(|_| ())?)
     }
 
-    fn count(conn: &Connection) -> Result<i64, StoreError> {
-        Ok(conn.query_row("SELECT count(*) FROM t", (), |row| row.get(0))?)
+    fn count(conn: &Connection) -> i64 {
+        conn.query_row("SELECT count(*) FROM t", (), |row| row.get(0)).unwrap()
     }
 
-    /// A job that says that it runs and then holds the writer until it is told to go on, so that what follows shares one commit.
-    fn gate() -> (Receiver<()>, Sender<()>, impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
-        let (running, is_running) = channel();
-        let (go, may_go) = channel();
-        let job = move |_: &Connection| {
-            running.send(()).unwrap();
-            may_go.recv().unwrap();
-            Ok(())
-        };
-        (is_running, go, job)
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_erring_or_panicking_job_does_not_undo_its_neighbours() {
-        let (_folder, writer) = writer();
-        let (running, go, hold) = gate();
-        let bad = |conn: &Connection| {
-            insert(3)(conn)?;
-            Err::<(), _>(StoreError::Timeout("a test"))
-        };
-        let panicking = |conn: &Connection| {
-            insert(4)(conn)?;
-            panic!("a job's panic, wanted by the test");
-            #[allow(unreachable_code, reason = "gives the closure its type")]
-            Ok(())
-        };
-        let release = async {
-            tokio::task::spawn_blocking(move || running.recv().unwrap()).await.unwrap();
-            while writer.jobs.capacity() > QUEUE - 5 {
-                tokio::task::yield_now().await;
-            }
-            go.send(()).unwrap();
-        };
-        let (_, first, twice, erred, panicked, last, ()) = tokio::join!(
-            writer.run(hold),
-            writer.run(insert(1)),
-            writer.run(insert(1)),
-            writer.run(bad),
-            writer.run(panicking),
-            writer.run(insert(2)),
-            release
-        );
-        assert!(first.is_ok() && last.is_ok());
-        assert!(matches!(twice, Err(StoreError::Conflict(_))));
-        assert!(matches!(erred, Err(StoreError::Timeout("a test"))));
-        assert!(matches!(panicked, Err(StoreError::Unavailable(_))));
-        assert_eq!(writer.run(count).await.unwrap(), 2);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_group_that_sqlite_rolled_back_is_refused_and_the_next_one_works() {
-        let (_folder, writer) = writer();
-        let (running, go, hold) = gate();
-        let rolled_back = |conn: &Connection| Ok(conn.execute_batch("ROLLBACK")?);
-        let release = async {
-            tokio::task::spawn_blocking(move || running.recv().unwrap()).await.unwrap();
-            while writer.jobs.capacity() > QUEUE - 3 {
-                tokio::task::yield_now().await;
-            }
-            go.send(()).unwrap();
-        };
-        let (_, before, culprit, after, ()) =
-            tokio::join!(writer.run(hold), writer.run(insert(1)), writer.run(rolled_back), writer.run(insert(2)), release);
-        for result in [before, culprit, after] {
-            assert!(matches!(result, Err(StoreError::Unavailable(_))));
+    fn err_then_panic(n: i64, panics: bool) -> impl FnOnce(&Connection) -> Answer<()> + Send + 'static {
+        move |conn| {
+            insert(n)(conn)?;
+            assert!(!panics, "a job's panic, wanted by the test");
+            Err(StoreError::Timeout("a test"))
         }
-        assert_eq!(writer.run(count).await.unwrap(), 0);
-        writer.run(insert(1)).await.unwrap();
-        assert_eq!(writer.run(count).await.unwrap(), 1);
     }
 
-    #[tokio::test(flavor = "multi_thread")]
+    #[test]
+    fn an_erring_or_panicking_job_does_not_undo_its_neighbours() {
+        let conn = database();
+        let (jobs, mut answers): (Vec<_>, Vec<_>) = [
+            pending(insert(1)),
+            pending(insert(1)),
+            pending(err_then_panic(3, false)),
+            pending(err_then_panic(4, true)),
+            pending(insert(2)),
+        ]
+        .into_iter()
+        .unzip();
+        settle(&conn, jobs);
+        let mut next = || answers.remove(0).try_recv().unwrap();
+        assert!(next().is_ok());
+        assert!(matches!(next(), Err(StoreError::Conflict(_))));
+        assert!(matches!(next(), Err(StoreError::Timeout("a test"))));
+        assert!(matches!(next(), Err(StoreError::Unavailable(_))));
+        assert!(next().is_ok());
+        assert_eq!(count(&conn), 2);
+    }
+
+    #[test]
+    fn a_group_that_sqlite_rolled_back_is_refused_and_the_next_one_works() {
+        let conn = database();
+        let (before, told_before) = pending(insert(1));
+        let (culprit, told_culprit) = pending(|conn| Ok(conn.execute_batch("ROLLBACK")?));
+        let (after, told_after) = pending(insert(2));
+        settle(&conn, vec![before, culprit, after]);
+        for mut told in [told_before, told_culprit, told_after] {
+            assert!(matches!(told.try_recv().unwrap(), Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(count(&conn), 0);
+        let (next, mut told) = pending(insert(1));
+        settle(&conn, vec![next]);
+        assert!(told.try_recv().unwrap().is_ok());
+        assert_eq!(count(&conn), 1);
+    }
+
+    #[test]
+    fn a_commit_that_fails_is_told_to_all_of_its_group() {
+        let conn = database();
+        let deferred = "PRAGMA foreign_keys = ON; CREATE TABLE u (n REFERENCES t DEFERRABLE INITIALLY DEFERRED)";
+        conn.execute_batch(deferred).unwrap();
+        let (good, told_good) = pending(insert(1));
+        let (bad, told_bad) = pending(|conn| Ok(conn.execute_batch("INSERT INTO u VALUES (99)")?));
+        settle(&conn, vec![good, bad]);
+        for mut told in [told_good, told_bad] {
+            assert!(matches!(told.try_recv().unwrap(), Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(count(&conn), 0);
+        assert!(conn.is_autocommit());
+    }
+
+    #[tokio::test]
     async fn dropping_the_writer_ends_its_thread() {
         struct Told(Sender<()>);
         impl Drop for Told {
@@ -229,8 +236,8 @@ mod tests {
                 self.0.send(()).unwrap();
             }
         }
-        thread_local!(static LAST_WORDS: std::cell::RefCell<Option<Told>> = const { std::cell::RefCell::new(None) });
-        let (_folder, writer) = writer();
+        thread_local!(static LAST_WORDS: RefCell<Option<Told>> = const { RefCell::new(None) });
+        let writer = Writer::start(database()).unwrap();
         let (told, ended) = channel();
         let plant = move |_: &Connection| {
             LAST_WORDS.with(|words| *words.borrow_mut() = Some(Told(told)));
@@ -238,6 +245,6 @@ mod tests {
         };
         writer.run(plant).await.unwrap();
         drop(writer);
-        tokio::task::spawn_blocking(move || ended.recv().unwrap()).await.unwrap();
+        ended.recv().unwrap();
     }
 }

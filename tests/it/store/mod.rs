@@ -1,5 +1,170 @@
-//! The stores, each against a real database.
+//! The contract of the storage port, as one suite that every backend passes under its own name. No backend is known to the cases.
+//!
+//! A backend is a file here with a `Fixture` (`async fn create() -> Fixture`, `fn store(&self) -> Arc<dyn Store>`, `async fn reopen(&mut self)`, which
+//! closes the store and opens it again on the same data) and the line `contract_suite!(Fixture);`.
 
-mod mongo_server;
-mod mongo_only;
+use std::future::Future;
+use std::sync::Arc;
+
+use helpline::domain::entry::{Body, Content, Draft, Entry, Head};
+use helpline::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
+use helpline::domain::principal::{Person, Realm, Role};
+use helpline::domain::session::{Assignee, Session};
+use helpline::domain::store::{Appended, Inserted, Store};
+use helpline::domain::time::Timestamp;
+use tokio::task::JoinSet;
+
+mod agents;
+mod append;
+mod assign;
+mod durable;
+mod pages;
+mod sessions;
+
+/// Stamps the whole suite for the fixture in scope.
+macro_rules! contract_suite {
+    ($fixture:ident) => {
+        $crate::store::stamp! { $fixture:
+            append::append_is_gap_free_under_64_writers,
+            append::one_key_from_20_tasks_is_stored_once,
+            append::keys_of_other_senders_and_sessions_are_independent,
+            append::a_key_is_looked_up_before_the_end,
+            append::nothing_follows_an_end_that_races_messages,
+            append::a_retry_with_the_same_id_is_the_same_entry,
+            append::sessions_do_not_disturb_each_other,
+            append::the_head_counts_messages_and_assignments,
+            pages::pages_are_gap_free_while_a_writer_runs,
+            pages::messages_are_listed_without_other_kinds,
+            pages::unknown_ids_are_absent,
+            sessions::one_of_50_inserts_of_a_visitor_is_created,
+            sessions::finish_frees_the_open_key_and_answers_the_old_document_once,
+            sessions::claim_needs_a_waiting_session_and_unclaim_its_own_assignment,
+            sessions::waiting_sessions_are_listed_oldest_first,
+            sessions::open_sessions_are_paged_by_id,
+            sessions::sessions_of_an_agent_are_listed_newest_first,
+            sessions::totals_count_sessions_messages_and_time,
+            assign::one_of_many_claims_wins,
+            assign::an_end_that_races_a_claim_names_the_agent_to_free,
+            assign::slots_never_pass_the_capacity,
+            assign::a_slot_is_held_once_and_released_once,
+            assign::slots_are_listed_by_age,
+            agents::agents_are_seeded_once_and_keep_their_order,
+            agents::a_realm_with_agents_is_not_seeded,
+            agents::availability_is_what_was_last_declared,
+            durable::texts_survive_byte_for_byte,
+            durable::people_survive_whole,
+            durable::the_first_start_stays,
+            durable::a_store_that_works_answers_a_ping,
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn reopening_keeps_everything() {
+            let mut fixture = $fixture::create().await;
+            let kept = $crate::store::durable::fill(&*fixture.store()).await;
+            fixture.reopen().await;
+            kept.check(&*fixture.store()).await;
+        }
+    };
+}
+
+/// Makes each case a test of the module it is stamped in.
+macro_rules! stamp {
+    ($fixture:ident: $($file:ident::$case:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let fixture = $fixture::create().await;
+                $crate::store::$file::$case(fixture.store()).await;
+            }
+        )*
+    };
+}
+use stamp;
+
+mod mongo;
 mod mongo_faults;
+mod mongo_lost_replies;
+mod mongo_only;
+mod mongo_server;
+mod sqlite;
+
+const NOW: Timestamp = Timestamp(1_795_163_582_007);
+
+/// A moment `ms` after the suite's present.
+fn at(ms: i64) -> Timestamp {
+    NOW.plus_ms(ms)
+}
+
+fn visitor(id: &str) -> Person {
+    Person::new(Realm::Support, id, Role::Visitor)
+}
+
+fn assignee(n: u8) -> Assignee {
+    Assignee { id: AgentId::seeded(n), name: format!("Agent {n}").into() }
+}
+
+fn key(text: &str) -> ClientKey {
+    ClientKey::parse(text).unwrap()
+}
+
+fn draft(session: &SessionId, content: Content) -> Draft {
+    Draft { session: session.clone(), id: EntryId::random(), at: NOW, author: visitor("v1"), client_key: None, content }
+}
+
+fn message(session: &SessionId, text: &str) -> Draft {
+    draft(session, Content::Message(Body::stored(text)))
+}
+
+fn keyed(session: &SessionId, text: &str, name: &str) -> Draft {
+    Draft { client_key: Some(key(name)), ..message(session, text) }
+}
+
+fn end(session: &SessionId) -> Draft {
+    draft(session, Content::Ended("done".into()))
+}
+
+/// Appends a draft that must be stored.
+async fn stored(store: &dyn Store, draft: Draft) -> Entry {
+    match store.append(draft).await.unwrap() {
+        Appended::Stored(entry) => entry,
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+/// Inserts a fresh waiting session of this visitor, opened `ms` after the suite's present.
+async fn opened(store: &dyn Store, who: &str, ms: i64) -> Session {
+    let session = Session::open(visitor(who), at(ms));
+    assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+    session
+}
+
+/// The whole log of a session.
+async fn log(store: &dyn Store, session: &SessionId) -> Vec<Entry> {
+    store.list_entries(session, 0, u32::MAX).await.unwrap()
+}
+
+/// Checks that entries are exactly what a log holds: numbered 1, 2, 3 …, each head following from the one before.
+fn check_log(entries: &[Entry]) {
+    let mut head = Head::default();
+    for entry in entries {
+        let Entry { session, id, at, author, client_key, content, .. } = entry.clone();
+        let followed = head.follow(&Draft { session, id, at, author, client_key, content });
+        assert_eq!(followed.as_ref(), Some(entry));
+        head = entry.head;
+    }
+}
+
+/// Runs all the tasks at once, each on its own, and answers their results in the order in which they ended.
+async fn all<T: Send + 'static>(tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+    let mut running = JoinSet::new();
+    for task in tasks {
+        running.spawn(task);
+    }
+    running.join_all().await
+}
+
+/// The task of appending one draft.
+fn appending(store: &Arc<dyn Store>, draft: Draft) -> impl Future<Output = Appended> + Send + 'static {
+    let store = store.clone();
+    async move { store.append(draft).await.unwrap() }
+}

@@ -181,7 +181,7 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
         assert_eq!(names("messages").await, ["_id_", "messages_client_key", "messages_session_ordinal", "messages_session_seq"]);
         assert_eq!(
             names("sessions").await,
-            ["_id_", "sessions_agent_created", "sessions_open_key", "sessions_realm_status_created", "sessions_status_id"]
+            ["_id_", "sessions_agent_created", "sessions_realm_status_created", "sessions_status_id", "sessions_visit"]
         );
     })
     .await;
@@ -264,6 +264,43 @@ async fn racing_reservations_on_two_nodes_never_exceed_the_capacity() {
         let held = join_all(tries).await.into_iter().filter(|r| *r.as_ref().unwrap()).count();
         assert_eq!(held, 3);
         assert_eq!(nodes[0].find_agent(&seeds[0].id).await.unwrap().unwrap().sessions.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_seeding_that_was_cut_short_is_completed_and_not_replaced() {
+    on_database(|place| async move {
+        let store = place.open().await;
+        let seeds = [agent(1, 3), agent(2, 1)];
+        let raw = place.raw().await;
+        store.seed_agents(Realm::Support, &seeds).await.unwrap();
+        // As if the node had died after its plan and its first agent.
+        let agents = raw.collection::<Document>("agents");
+        let second = agents.find_one_and_delete(doc! { "position": 1_i64 }).await.unwrap().unwrap();
+        let plan = doc! { "$set": { "agents": [second] } };
+        raw.collection::<Document>("meta").update_one(doc! { "_id": "seed:support" }, plan).await.unwrap();
+        store.seed_agents(Realm::Support, &[agent(3, 1)]).await.unwrap();
+        assert_eq!(store.list_agents(Realm::Support).await.unwrap(), seeds);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visitor_who_comes_to_two_nodes_at_once_gets_one_session_each_time() {
+    on_database(|place| async move {
+        let nodes = [place.open().await, place.open().await];
+        for _ in 0..5 {
+            let inserts = (0..10).map(|n| {
+                let store = &nodes[n % 2];
+                async move { store.insert_session(&Session::open(visitor("u1"), NOW)).await.unwrap() }
+            });
+            let created = join_all(inserts).await.into_iter().filter(|i| *i == Inserted::Created).count();
+            assert_eq!(created, 1);
+            let open = nodes[0].list_open(None, 10).await.unwrap();
+            assert_eq!(open.len(), 1);
+            nodes[1].finish_session(&open[0].id, NOW, "done").await.unwrap().unwrap();
+        }
     })
     .await;
 }

@@ -1,0 +1,78 @@
+//! Reading the log by pages, and what is absent. Appending is in `append`.
+
+use super::*;
+
+pub(super) async fn pages_are_gap_free_while_a_writer_runs(store: Arc<dyn Store>) {
+    const ENTRIES: u64 = 200;
+    let session = SessionId::random();
+    let writing = {
+        let (store, session) = (store.clone(), session.clone());
+        tokio::spawn(async move {
+            for n in 0..ENTRIES / 4 {
+                let four = (0..4).map(|_| appending(&store, message(&session, &n.to_string())));
+                all(four).await;
+            }
+        })
+    };
+    let readers = (0..3).map(|_| {
+        let (store, session) = (store.clone(), session.clone());
+        async move {
+            let mut seen = Vec::new();
+            while (seen.len() as u64) < ENTRIES {
+                let page = store.list_entries(&session, seen.len() as u64, 7).await.unwrap();
+                assert!(page.len() <= 7);
+                seen.extend(page);
+                check_log(&seen);
+                tokio::task::yield_now().await;
+            }
+            seen
+        }
+    });
+    let seen = all(readers).await;
+    writing.await.unwrap();
+    let kept = log(&*store, &session).await;
+    assert!(seen.into_iter().all(|s| s == kept));
+}
+
+pub(super) async fn messages_are_listed_without_other_kinds(store: Arc<dyn Store>) {
+    let session = SessionId::random();
+    for n in 1..=10 {
+        stored(&*store, message(&session, &n.to_string())).await;
+        if n % 3 == 0 {
+            stored(&*store, draft(&session, Content::Assigned(assignee(n)))).await;
+        }
+    }
+    stored(&*store, end(&session)).await;
+    let texts = |page: Vec<Entry>| page.iter().map(|e| e.body().unwrap().as_str().to_owned()).collect::<Vec<_>>();
+    let list = |after, limit| store.list_messages(&session, after, limit);
+    let whole = list(0, 100).await.unwrap();
+    assert!(whole.iter().map(|e| e.head.ordinal).eq(1..=10));
+    assert_eq!(whole.last().unwrap().seq(), 13);
+    assert_eq!(texts(list(3, 4).await.unwrap()), ["4", "5", "6", "7"]);
+    assert_eq!(texts(list(9, 4).await.unwrap()), ["10"]);
+    for (after, limit) in [(10, 4), (u64::MAX, 4), (0, 0)] {
+        assert_eq!(list(after, limit).await.unwrap(), []);
+    }
+}
+
+pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
+    opened(&*store, "v1", 0).await;
+    let (session, agent) = (SessionId::random(), AgentId::seeded(99));
+    assert_eq!(store.find_session(&session).await.unwrap(), None);
+    assert_eq!(store.claim_session(&session, &assignee(1), NOW).await.unwrap(), None);
+    assert!(!store.unclaim_session(&session, 0, NOW).await.unwrap());
+    assert_eq!(store.finish_session(&session, NOW, "x").await.unwrap(), None);
+    assert_eq!(store.find_by_key(&session, &visitor("v1"), &key("k")).await.unwrap(), None);
+    assert_eq!(store.head(&session).await.unwrap(), Head::default());
+    assert_eq!(store.last_entry(&session).await.unwrap(), None);
+    assert_eq!(store.list_entries(&session, 0, 10).await.unwrap(), []);
+    assert_eq!(store.list_entries(&session, u64::MAX, 10).await.unwrap(), []);
+    assert_eq!(store.list_messages(&session, 0, 10).await.unwrap(), []);
+    assert_eq!(store.list_of_agent(&agent, None, 10).await.unwrap(), []);
+    assert_eq!(store.list_agents(Realm::Support).await.unwrap(), []);
+    assert_eq!(store.list_slots(Realm::Support, at(1)).await.unwrap(), []);
+    assert_eq!(store.find_agent(&agent).await.unwrap(), None);
+    assert_eq!(store.set_availability(&agent, true).await.unwrap(), None);
+    assert!(!store.reserve_slot(&agent, &session, NOW).await.unwrap());
+    assert!(!store.release_slot(&agent, &session).await.unwrap());
+}
