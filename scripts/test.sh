@@ -8,7 +8,10 @@ cd "$ROOT"
 # shellcheck source=scripts/env.sh
 . "$ROOT/scripts/env.sh"
 
+failed=()
+
 main() {
+  trap finish EXIT
   has cargo || die "a Rust toolchain is needed: see rustup.rs"
   has cc || apt_install gcc libc6-dev || die "a C compiler is needed"
   has node && has npm || apt_install nodejs npm || die "Node.js and npm are needed"
@@ -16,7 +19,6 @@ main() {
   node_modules tests/js
   services
 
-  local failed=()
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --no-fail-fast "$@" || failed+=(Rust)
   else
@@ -25,10 +27,22 @@ main() {
   cargo build --quiet || failed+=(build)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js || failed+=(JavaScript)
 
-  if [ "${#failed[@]}" -gt 0 ]; then
-    die "FAILED: ${failed[*]}"
+  [ "${#failed[@]}" -eq 0 ]
+}
+
+# Whatever happened, the services stop, and the last line says how it went.
+finish() {
+  local code=$?
+  if [ -n "${folder:-}" ]; then
+    scripts/services.sh down || true
+    rm -rf "$folder"
   fi
-  say "all tests passed"
+  if [ "$code" -eq 0 ]; then
+    echo "scripts/test.sh: all tests passed"
+  else
+    echo "scripts/test.sh: FAILED ${failed[*]:-while setting up}"
+  fi
+  exit "$code"
 }
 
 # Installs the packages of a folder exactly as its lock file says, unless that was done already.
@@ -43,10 +57,8 @@ node_modules() {
 
 # Starts services of our own, so that two runs on one machine do not stop each other's.
 services() {
-  local folder
   folder="$(mktemp -d)"
   export HELPLINE_SERVICES_ENV="$folder/services.env"
-  trap 'scripts/services.sh down; rm -rf "$(dirname "$HELPLINE_SERVICES_ENV")"' EXIT
   scripts/services.sh up
   # shellcheck source=/dev/null
   . "$HELPLINE_SERVICES_ENV"
