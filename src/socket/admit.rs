@@ -16,7 +16,7 @@ use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
 use crate::domain::ids::ConnId;
-use crate::domain::ports::Peer;
+use crate::domain::principal::Peer;
 use crate::http::trust::{RemoteAddr, Trust, Visit};
 use crate::limit::PerAddress;
 

@@ -2,6 +2,7 @@
 //! that one task per connection empties in order, and entries reach them through one tail per session. Knows no contract's words.
 
 mod mount;
+mod abandon;
 mod admit;
 mod inbox;
 mod conn;

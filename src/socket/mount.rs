@@ -12,6 +12,7 @@ use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::{ParserConfig, SocketIo};
 
+use super::abandon;
 use super::admit::{self, Door};
 use super::gateway::{Audience, Gateway};
 use crate::dialect::Dialect;
@@ -71,10 +72,8 @@ impl Sockets {
         let namespace = "/".to_owned();
         io.ns(namespace.clone(), connected.with(admit));
         gateway.attach(vec![Audience { dialect, io: io.clone(), namespace }]);
-        let router = Router::new()
-            .route_service("/socket.io", service.clone())
-            .route_service("/socket.io/", service)
-            .layer(from_fn_with_state(trust, check_origin));
+        let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
+        let router = abandon::watched(routes, service).layer(from_fn_with_state(trust, check_origin));
         Self { io, router }
     }
 
