@@ -8,10 +8,6 @@ use ipnet::IpNet;
 
 use crate::domain::principal::Peer;
 
-/// Where a connection comes from, put into each request by the listener.
-#[derive(Clone, Copy, Debug)]
-pub struct RemoteAddr(pub SocketAddr);
-
 /// What is known of whoever sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {

@@ -5,6 +5,7 @@ mod mount;
 mod abandon;
 mod admit;
 mod inbox;
+mod gate;
 mod conn;
 mod tails;
 mod tail;

@@ -14,6 +14,7 @@ use socketioxide::{ParserConfig, SocketIo};
 
 use super::abandon;
 use super::admit::{self, Door};
+use super::gate::{self, Gates};
 use super::gateway::{Audience, Gateway};
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
@@ -59,7 +60,9 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
+        let gates = Arc::new(Gates::default());
         let door = Door {
+            gates: Arc::clone(&gates),
             desk,
             dialect: Arc::clone(&dialect),
             trust: Arc::clone(&trust),
@@ -73,7 +76,8 @@ impl Sockets {
         io.ns(namespace.clone(), connected.with(admit));
         gateway.attach(vec![Audience { dialect, io: io.clone(), namespace }]);
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
-        let router = abandon::watched(routes, service).layer(from_fn_with_state(trust, check_origin));
+        let paced = abandon::watched(routes, service).layer(from_fn_with_state(gates, gate::pace));
+        let router = paced.layer(from_fn_with_state(trust, check_origin));
         Self { io, router }
     }
 

@@ -22,8 +22,9 @@ use crate::domain::ids::SessionId;
 use crate::domain::ports::Credential;
 use crate::domain::principal::{Peer, Principal, Realm};
 use crate::domain::time::Timestamp;
+use crate::http::serve::Remote;
 use crate::http::status;
-use crate::http::trust::{RemoteAddr, Trust};
+use crate::http::trust::Trust;
 
 /// How large a body may be: 10 MB, as the original.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -90,8 +91,8 @@ async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next
         return Ok(next.run(request).await);
     }
     let credential = credential_of(request.headers());
-    let remote = request.extensions().get::<ConnectInfo<RemoteAddr>>();
-    let peer = remote.map_or(Peer::Unknown, |ConnectInfo(RemoteAddr(addr))| rest.trust.judge(request.headers(), *addr).peer);
+    let remote = request.extensions().get::<ConnectInfo<Remote>>();
+    let peer = remote.map_or(Peer::Unknown, |ConnectInfo(remote)| rest.trust.judge(request.headers(), remote.addr).peer);
     let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer)?;
     request.extensions_mut().insert(Caller(who));
     Ok(next.run(request).await)
