@@ -8,8 +8,10 @@
 )]
 
 mod architecture;
+mod assignment;
 mod config;
 mod harness;
 mod hostile;
+mod start;
 mod store;
 mod transcripts;
