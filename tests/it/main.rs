@@ -10,8 +10,9 @@
 mod architecture;
 mod assignment;
 mod config;
+mod faults;
 mod harness;
-mod hostile;
+mod security;
 mod start;
 mod store;
 mod transcripts;

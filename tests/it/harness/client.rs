@@ -120,7 +120,9 @@ impl Client {
         self.last_ack += 1;
         let (answer, receiver) = oneshot::channel();
         self.acks.lock().expect("the acks").insert(self.last_ack, answer);
-        self.send_text(&format!("42{}{}", self.last_ack, packet(event, args)));
+        if self.frames.send(format!("42{}{}", self.last_ack, packet(event, args))).is_err() {
+            self.acks.lock().expect("the acks").clear();
+        }
         receiver
     }
 
@@ -152,7 +154,12 @@ impl Client {
     pub(crate) async fn leftover(&mut self) -> Result<VecDeque<Event>, String> {
         let asked = self.ask("transcript-barrier", &[]);
         Self::ack(asked).await?;
-        Ok(std::iter::from_fn(|| self.events.try_recv().ok()).collect())
+        Ok(self.received())
+    }
+
+    /// The events that are here now and that nobody has read.
+    pub(crate) fn received(&mut self) -> VecDeque<Event> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
     /// Sends a text frame as it stands, whatever it says.
@@ -191,25 +198,31 @@ async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Stri
             },
         }
     }
+    // In this order nothing that is asked from now on waits for an answer.
+    drop(outgoing);
     acks.lock().expect("the acks").clear();
+}
+
+/// The event of a packet that is one.
+pub(super) fn event_of(text: &str) -> Option<Event> {
+    let mut args: Vec<Value> = serde_json::from_str(text.strip_prefix("42")?).ok()?;
+    let name = if args.is_empty() { return None } else { args.remove(0) };
+    Some(Event { name: name.as_str().unwrap_or_default().to_owned(), args })
 }
 
 /// Puts an event into the queue and an acknowledgement where it is awaited; other packets say nothing to a test.
 fn sort(text: &str, incoming: &mpsc::UnboundedSender<Event>, acks: &Acks) {
+    if let Some(event) = event_of(text) {
+        let _ = incoming.send(event);
+        return;
+    }
     let (Some(kind), Some(rest)) = (text.get(..2), text.get(2..)) else { return };
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let Ok(Value::Array(mut args)) = serde_json::from_str(&rest[digits..]) else { return };
-    match kind {
-        "42" if !args.is_empty() => {
-            let name = args.remove(0).as_str().unwrap_or_default().to_owned();
-            let _ = incoming.send(Event { name, args });
+    let Ok(Value::Array(args)) = serde_json::from_str(&rest[digits..]) else { return };
+    if kind == "43" {
+        let waiting = rest[..digits].parse().ok().and_then(|id: u64| acks.lock().expect("the acks").remove(&id));
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(args);
         }
-        "43" => {
-            let waiting = rest[..digits].parse().ok().and_then(|id: u64| acks.lock().expect("the acks").remove(&id));
-            if let Some(waiting) = waiting {
-                let _ = waiting.send(args);
-            }
-        }
-        _ => {}
     }
 }

@@ -3,9 +3,11 @@
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod pattern;
+pub(crate) mod raw;
 pub(crate) mod replay;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod shop;
 
 use std::time::Duration;
 

@@ -46,6 +46,14 @@ impl Server {
         self.log.lock().expect("the log").clone()
     }
 
+    /// Its resident memory, in kilobytes.
+    pub(crate) fn resident_kb(&self) -> u64 {
+        let pid = self.child.id().expect("a running server");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the status of a process of ours");
+        let resident = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).and_then(|l| l.split_whitespace().next());
+        resident.and_then(|kb| kb.parse().ok()).expect("its resident memory")
+    }
+
     /// Stops it as a deployment does, with SIGTERM, and starts it again on the same data and port.
     pub(crate) async fn restart(&mut self) {
         let pid = self.child.id().expect("a running server").to_string();

@@ -1,0 +1,3 @@
+//! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
+
+mod order;
