@@ -1,4 +1,4 @@
-//! The listener. Its connections fail a write that makes no progress for too long, because the Socket.IO library would wait for ever
+//! The listener. Its connections fail when a write makes no progress for too long, because the Socket.IO library would wait for ever
 //! and its disconnect handler would never run; and each has a valve by which its reading can be paused.
 
 use std::io;
@@ -89,7 +89,7 @@ impl Listener for WatchedListener {
         if let Err(error) = io.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's delay");
         }
-        (Watched { io, stall_limit: self.stall_limit, stalled: None, valve: Arc::default() }, addr)
+        (Watched { io, stall_limit: self.stall_limit, stalled: None, is_cut: false, valve: Arc::default() }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -97,12 +97,15 @@ impl Listener for WatchedListener {
     }
 }
 
-/// A connection whose writes fail with `TimedOut` once none has made progress for the limit.
+/// A connection that fails with `TimedOut` once a write has made no progress for the limit. Its reads fail too: the library only notes
+/// a write that failed, keeps without bound what it could not write, and ends a connection when it can no longer read.
 pub struct Watched {
     io: TcpStream,
     stall_limit: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether a write has waited for too long.
+    is_cut: bool,
     valve: Arc<Valve>,
 }
 
@@ -114,12 +117,18 @@ impl Watched {
         }
         let deadline = Instant::now() + self.stall_limit;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        ready!(timer.as_mut().poll(cx));
+        self.is_cut = true;
+        self.valve.reader.wake();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         ready!(self.valve.poll_open(cx));
         Pin::new(&mut self.io).poll_read(cx, buf)
     }

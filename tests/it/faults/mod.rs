@@ -1,3 +1,4 @@
 //! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
 
 mod order;
+mod slow_reader;
