@@ -9,6 +9,7 @@
 
 mod architecture;
 mod config;
+mod documents;
 mod harness;
 mod hostile;
 mod store;
