@@ -17,7 +17,7 @@ use crate::cluster::bus::LocalBus;
 use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::dialect::support::Support;
 use crate::dialect::support::rest::{self, Rest};
-use crate::domain::desk::Desk;
+use crate::domain::desk::{Desk, Ports};
 use crate::domain::principal::Realm;
 use crate::domain::store::Store;
 use crate::domain::time::{Clock, SystemClock};
@@ -88,7 +88,8 @@ impl Node {
         let (store, store_name) = open_store(config).await?;
         let authority = Arc::new(authority(config, store.as_ref(), &clock).await?);
         let gateway = Gateway::new(Arc::clone(&store), Arc::new(LocalBus::default()));
-        let desk = Arc::new(Desk::new(store, Arc::clone(&gateway) as _, authority, Arc::new(clock)));
+        let ports = Ports { store, announce: Arc::clone(&gateway) as _, authority, clock: Arc::new(clock) };
+        let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         let trust = Arc::new(trust(config));
         let limits = Limits {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ports::IssuedToken;
-use crate::domain::principal::{Person, Principal, Realm, Role};
+use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
 use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
@@ -74,7 +74,7 @@ impl Tokens {
             return None;
         }
         let role = self.role(realm, &claims, now)?;
-        Some(Principal::Person { person: Person::new(realm, claims.id, role), expires: Some(expires) })
+        Some(Principal::Person { person: Person::new(realm, claims.id, role), expires: Some(expires), peer: Peer::Unknown })
     }
 
     /// The role, by the rules for our own tokens or for those of the original server.

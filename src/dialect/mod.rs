@@ -13,8 +13,8 @@ use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
-use crate::domain::ports::{Peer, Signal};
-use crate::domain::principal::{Principal, Realm};
+use crate::domain::ports::Signal;
+use crate::domain::principal::{Peer, Principal, Realm};
 use wire::{Call, Frame};
 
 /// One wire contract.

@@ -54,15 +54,6 @@ pub enum Credential {
     ApiKey(String),
 }
 
-/// What the peer's address is worth, decided from `TRUSTED_NETWORKS`, `TRUSTED_PROXIES`, `Origin` and `Host`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// Inside `TRUSTED_NETWORKS`, and not a foreign web page.
-    Trusted,
-    /// Anybody.
-    Unknown,
-}
-
 /// A token that was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedToken {

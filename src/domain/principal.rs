@@ -84,6 +84,15 @@ impl Person {
     }
 }
 
+/// What the peer's address is worth, decided from `TRUSTED_NETWORKS`, `TRUSTED_PROXIES`, `Origin` and `Host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Inside `TRUSTED_NETWORKS`, and not a foreign web page.
+    Trusted,
+    /// Anybody.
+    Unknown,
+}
+
 /// The authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -93,6 +102,8 @@ pub enum Principal {
         person: Person,
         /// When the credential ends; live sockets are closed then.
         expires: Option<Timestamp>,
+        /// Where the call comes from; a credential alone is [`Peer::Unknown`].
+        peer: Peer,
     },
     /// The API key, or a trusted peer without a credential: may act as the person that a call names, and see every session of its realm.
     Delegate {
@@ -124,6 +135,19 @@ impl Principal {
             Principal::Person { person, .. } => person.realm,
             Principal::Delegate { realm } => *realm,
         }
+    }
+
+    /// The same caller, calling from there.
+    pub fn seen_from(self, peer: Peer) -> Self {
+        match self {
+            Principal::Person { person, expires, .. } => Principal::Person { person, expires, peer },
+            delegate @ Principal::Delegate { .. } => delegate,
+        }
+    }
+
+    /// Whether the caller's posts are counted: visitors', except from trusted networks.
+    pub fn is_metered(&self) -> bool {
+        matches!(self, Principal::Person { person, peer: Peer::Unknown, .. } if person.role == Role::Visitor)
     }
 
     /// Whether the caller may do what only the company's own machines may: the API key, a trusted peer, or a `system` token.

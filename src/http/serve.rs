@@ -1,20 +1,21 @@
-//! The listener. Its connections fail a write that makes no progress for too long: the Socket.IO library would wait for ever,
-//! and its disconnect handler would never run.
+//! The listener. Its connections fail a write that makes no progress for too long, because the Socket.IO library would wait for ever
+//! and its disconnect handler would never run; and each has a valve by which its reading can be paused.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep};
-
-use super::trust::RemoteAddr;
 
 /// Accepts connections whose writes are watched.
 pub struct WatchedListener {
@@ -34,13 +35,48 @@ impl WatchedListener {
 /// # Errors
 /// Whatever ends the accept loop early.
 pub async fn serve(listener: WatchedListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<RemoteAddr>();
+    let service = router.into_make_service_with_connect_info::<Remote>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
-impl Connected<IncomingStream<'_, WatchedListener>> for RemoteAddr {
+/// The connection that a request came by, in the extensions of each request.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The address at its other end.
+    pub addr: SocketAddr,
+    /// Its valve.
+    pub valve: Arc<Valve>,
+}
+
+impl Connected<IncomingStream<'_, WatchedListener>> for Remote {
     fn connect_info(stream: IncomingStream<'_, WatchedListener>) -> Self {
-        RemoteAddr(*stream.remote_addr())
+        Self { addr: *stream.remote_addr(), valve: Arc::clone(&stream.io().valve) }
+    }
+}
+
+/// Pauses the reading of one connection, so that its client feels the back-pressure of TCP.
+#[derive(Debug, Default)]
+pub struct Valve {
+    shut: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Valve {
+    /// Reads nothing more until it is opened.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::Release);
+    }
+
+    /// Reads on.
+    pub fn open(&self) {
+        self.shut.store(false, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Whether reading may go on; if not, the reader is woken when it may.
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.reader.register(cx.waker());
+        if self.shut.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -53,7 +89,7 @@ impl Listener for WatchedListener {
         if let Err(error) = io.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's delay");
         }
-        (Watched { io, stall_limit: self.stall_limit, stalled: None }, addr)
+        (Watched { io, stall_limit: self.stall_limit, stalled: None, valve: Arc::default() }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -67,6 +103,7 @@ pub struct Watched {
     stall_limit: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    valve: Arc<Valve>,
 }
 
 impl Watched {
@@ -83,6 +120,7 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.valve.poll_open(cx));
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }

@@ -6,11 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
-use crate::domain::ports::Peer;
-
-/// Where a connection comes from, put into each request by the listener.
-#[derive(Clone, Copy, Debug)]
-pub struct RemoteAddr(pub SocketAddr);
+use crate::domain::principal::Peer;
 
 /// What is known of whoever sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +63,8 @@ impl Trust {
             }
             (true, _) => self.forwarded_client(headers),
         };
-        let trusted = client.is_some_and(|c| within(&self.rules.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
+        let trusted =
+            client.is_some_and(|c| within(&self.rules.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
         Visit { client: client.unwrap_or(near), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
     }
 

@@ -10,14 +10,16 @@ use socketioxide::socket::DisconnectReason;
 use tokio::sync::oneshot;
 
 use super::conn::Conn;
+use super::gate::Gates;
 use super::inbox::{self, Closed};
 use super::outlet::Outlet;
 use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
 use crate::domain::ids::ConnId;
-use crate::domain::ports::Peer;
-use crate::http::trust::{RemoteAddr, Trust, Visit};
+use crate::domain::principal::Peer;
+use crate::http::serve::Remote;
+use crate::http::trust::{Trust, Visit};
 use crate::limit::PerAddress;
 
 /// What the middleware of a namespace works with.
@@ -27,6 +29,7 @@ pub(super) struct Door {
     pub(super) trust: Arc<Trust>,
     pub(super) tails: Arc<Tails>,
     pub(super) places: PerAddress,
+    pub(super) gates: Arc<Gates>,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -46,7 +49,7 @@ impl Door {
         let who = self.dialect.admit(&self.desk, &handshake).inspect_err(|_| {
             tracing::info!(dialect = self.dialect.name(), "socket refused");
         })?;
-        let (sender, inbox) = inbox::pair();
+        let (sender, inbox) = inbox::pair(self.gates.gate(&socket));
         let (connected, is_connected) = oneshot::channel();
         socket.extensions.insert::<Connected>(Arc::new(std::sync::Mutex::new(Some(connected))));
         socket.on_fallback(sender.clone());
@@ -69,8 +72,8 @@ impl Door {
 
     fn visit(&self, socket: &SocketRef) -> Option<Visit> {
         let parts = socket.req_parts();
-        let ConnectInfo(RemoteAddr(addr)) = parts.extensions.get::<ConnectInfo<RemoteAddr>>()?;
-        Some(self.trust.judge(&parts.headers, *addr))
+        let ConnectInfo(remote) = parts.extensions.get::<ConnectInfo<Remote>>()?;
+        Some(self.trust.judge(&parts.headers, remote.addr))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The inbox of a connection. The library spawns a task for every event, which loses their order; this handler runs in the read loop
-//! instead and only queues.
+//! instead and only queues. While much waits, the connection is not read; what comes nevertheless ends it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,20 @@ use socketioxide::handler::{FromMessageParts, MessageHandler, Value};
 use socketioxide::socket::Socket;
 use tokio::sync::{mpsc, oneshot};
 
+use super::gate::Gate;
 use crate::dialect::wire::Call;
 
-/// How many calls may wait.
+/// How many calls may wait at all.
 const MAX_CALLS: usize = 4_096;
 
-/// How many bytes of arguments may wait, unless a single call is larger.
+/// How many bytes of arguments may wait at all, unless a single call is larger.
 const MAX_BYTES: usize = 1_000_000;
+
+/// From how many waiting calls on the connection is not read.
+const PAUSE_CALLS: usize = 1_024;
+
+/// From how many waiting bytes on the connection is not read.
+const PAUSE_BYTES: usize = 250_000;
 
 /// A call, and the way to acknowledge it.
 pub(super) struct Item {
@@ -53,6 +60,7 @@ pub(super) struct Sender {
     calls: mpsc::Sender<Item>,
     closed: Arc<Mutex<Option<oneshot::Sender<Closed>>>>,
     bytes: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
 /// The end that the connection's task empties.
@@ -60,15 +68,16 @@ pub(super) struct Inbox {
     calls: mpsc::Receiver<Item>,
     closed: oneshot::Receiver<Closed>,
     bytes: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
-/// A pair of ends.
-pub(super) fn pair() -> (Sender, Inbox) {
+/// A pair of ends, and the gate of the connection that fills it.
+pub(super) fn pair(gate: Arc<Gate>) -> (Sender, Inbox) {
     let (calls, calls_out) = mpsc::channel(MAX_CALLS);
     let (closed, closed_out) = oneshot::channel();
     let bytes = Arc::new(AtomicUsize::new(0));
-    let sender = Sender { calls, closed: Arc::new(Mutex::new(Some(closed))), bytes: Arc::clone(&bytes) };
-    (sender, Inbox { calls: calls_out, closed: closed_out, bytes })
+    let sender = Sender { calls, closed: Arc::new(Mutex::new(Some(closed))), bytes: Arc::clone(&bytes), gate: Arc::clone(&gate) };
+    (sender, Inbox { calls: calls_out, closed: closed_out, bytes, gate })
 }
 
 impl Sender {
@@ -93,6 +102,9 @@ impl Sender {
         if too_many_bytes || self.calls.try_send(Item { call, ack, size }).is_err() {
             self.close(Closed::Flooded);
         }
+        if waiting + size >= PAUSE_BYTES || self.calls.max_capacity() - self.calls.capacity() >= PAUSE_CALLS {
+            self.gate.shut();
+        }
     }
 }
 
@@ -102,17 +114,28 @@ impl Inbox {
         tokio::select! {
             biased;
             Some(item) = self.calls.recv() => {
-                self.bytes.fetch_sub(item.size, Ordering::Relaxed);
+                self.took(&item);
                 Ok(item)
             }
             why = &mut self.closed => match self.calls.try_recv() {
                 // It arrived before the close, between the two looks.
                 Ok(item) => {
+                    self.took(&item);
                     self.closed = already(why.unwrap_or(Closed::Gone("transport close")));
                     Ok(item)
                 }
                 Err(_) => Err(why.unwrap_or(Closed::Gone("transport close"))),
             },
+        }
+    }
+}
+
+impl Inbox {
+    /// Accounts for a call that was taken, and lets the connection be read again once half of what paused it is done.
+    fn took(&self, item: &Item) {
+        let bytes = self.bytes.fetch_sub(item.size, Ordering::Relaxed) - item.size;
+        if bytes < PAUSE_BYTES / 2 && self.calls.len() < PAUSE_CALLS / 2 {
+            self.gate.open();
         }
     }
 }

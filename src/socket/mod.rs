@@ -2,8 +2,10 @@
 //! that one task per connection empties in order, and entries reach them through one tail per session. Knows no contract's words.
 
 mod mount;
+mod abandon;
 mod admit;
 mod inbox;
+mod gate;
 mod conn;
 mod tails;
 mod tail;

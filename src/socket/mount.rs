@@ -12,7 +12,9 @@ use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::{ParserConfig, SocketIo};
 
+use super::abandon;
 use super::admit::{self, Door};
+use super::gate::{self, Gates};
 use super::gateway::{Audience, Gateway};
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
@@ -58,7 +60,9 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
+        let gates = Arc::new(Gates::default());
         let door = Door {
+            gates: Arc::clone(&gates),
             desk,
             dialect: Arc::clone(&dialect),
             trust: Arc::clone(&trust),
@@ -71,10 +75,9 @@ impl Sockets {
         let namespace = "/".to_owned();
         io.ns(namespace.clone(), connected.with(admit));
         gateway.attach(vec![Audience { dialect, io: io.clone(), namespace }]);
-        let router = Router::new()
-            .route_service("/socket.io", service.clone())
-            .route_service("/socket.io/", service)
-            .layer(from_fn_with_state(trust, check_origin));
+        let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
+        let paced = abandon::watched(routes, service).layer(from_fn_with_state(gates, gate::pace));
+        let router = paced.layer(from_fn_with_state(trust, check_origin));
         Self { io, router }
     }
 

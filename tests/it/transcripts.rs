@@ -57,6 +57,7 @@ transcripts! {
     no_api_key,
     origins,
     queue,
+    rate,
     rest_auth,
     restart,
     resume,

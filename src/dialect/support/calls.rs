@@ -186,6 +186,7 @@ fn send_text(error: &Error) -> &'static str {
     match error {
         Error::SessionEnded(_) => "Session has ended",
         Error::SessionNotFound => "Not authorized for this session",
+        Error::RateLimited { .. } => "Too many requests",
         _ => "Failed to send message",
     }
 }

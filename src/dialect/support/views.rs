@@ -172,13 +172,12 @@ pub(super) fn stats(report: &Report) -> Value {
     let totals = &report.totals;
     let all = totals.waiting + totals.active + totals.ended;
     let capacity: u64 = report.agents.iter().map(|a| u64::from(a.capacity)).sum();
-    let mean = |sum: u64, count: u64| if count == 0 { 0 } else { (sum + count / 2) / count };
     json!({
         "sessions": {"active": totals.active, "total": all, "waiting": totals.waiting, "ended": totals.ended},
-        "messages": {"total": totals.messages, "averagePerSession": mean(totals.messages, all)},
+        "messages": {"total": totals.messages, "averagePerSession": rounded(totals.messages, all)},
         "agents": report.agents.iter().map(agent_load).collect::<Vec<_>>(),
         "performance": {
-            "averageSessionDuration": mean(u64::try_from(totals.ended_duration_ms).unwrap_or(0), totals.ended),
+            "averageSessionDuration": rounded(u64::try_from(totals.ended_duration_ms).unwrap_or(0), totals.ended),
             "systemLoad": percent(totals.active + totals.waiting, capacity),
         },
     })
@@ -193,8 +192,12 @@ fn agent_load(agent: &Agent) -> Value {
 }
 
 fn percent(part: u64, whole: u64) -> String {
-    let rounded = if whole == 0 { 0 } else { (part * 100 + whole / 2) / whole };
-    format!("{rounded}%")
+    format!("{}%", rounded(part * 100, whole))
+}
+
+/// The quotient, rounded; zero where there is nothing to divide by.
+fn rounded(sum: u64, count: u64) -> u64 {
+    (sum + count / 2).checked_div(count).unwrap_or(0)
 }
 
 fn agent_id(session: &Session) -> Option<&str> {

@@ -60,10 +60,11 @@ impl Desk {
     /// A key that the same sender used in this session before answers the stored message again, on any node, also after the end.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionEnded`]; [`Error::ClientKeyReused`] where the key was used for another text.
+    /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::RateLimited`]; [`Error::ClientKeyReused`] where the key was used for another text.
     pub async fn post_message(&self, who: &Principal, author: Person, id: &SessionId, post: Post) -> Result<Posted, Error> {
         let session = self.session(who, id).await?;
         let author = session.introduce(author);
+        self.meter(who, &author, id, &post).await?;
         let content = Content::Message(post.body.clone());
         let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key: post.client_key, content };
         let (entry, duplicate) = match self.store.append(draft).await? {
@@ -75,6 +76,19 @@ impl Desk {
         let entry = Arc::new(entry);
         self.announce.appended(Arc::clone(&entry));
         Ok(Posted { entry, duplicate, session })
+    }
+
+    /// Refuses a post that comes too fast, unless it repeats one that is stored: a retry always gets its answer.
+    async fn meter(&self, who: &Principal, author: &Person, id: &SessionId, post: &Post) -> Result<(), Error> {
+        if !who.is_metered() {
+            return Ok(());
+        }
+        let Err(retry_after_ms) = self.posts.take(author.key(), self.now()) else { return Ok(()) };
+        let is_retry = match &post.client_key {
+            Some(key) => self.store.find_by_key(id, author, key).await?.is_some(),
+            None => false,
+        };
+        if is_retry { Ok(()) } else { Err(Error::RateLimited { retry_after_ms }) }
     }
 
     /// The messages after the first `offset`, at most `limit`.

@@ -6,6 +6,7 @@ mod assignment;
 mod agents;
 mod reports;
 mod repair;
+mod rate;
 
 use std::sync::Arc;
 
@@ -13,10 +14,12 @@ use tokio::sync::Mutex;
 
 use super::error::Error;
 use super::ids::{ConnId, SessionId};
-use super::ports::{Announce, Authority, Credential, IssuedToken, Peer, Signal};
-use super::principal::{Person, Principal, Realm, Role};
+use super::ports::{Announce, Authority, Credential, IssuedToken, Signal};
+use super::principal::{Peer, Person, Principal, Realm, Role};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
+
+use rate::Rate;
 
 pub use messages::{History, Post, Posted, Resumed};
 pub use reports::Report;
@@ -30,12 +33,26 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     /// One drain of the queue at a time on this node; across nodes the store's conditions decide.
     queue: Mutex<()>,
+    posts: Rate,
+}
+
+/// The outer parts that a desk works with.
+pub struct Ports {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Where events go.
+    pub announce: Arc<dyn Announce>,
+    /// Who checks credentials.
+    pub authority: Arc<dyn Authority>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Desk {
-    /// A desk over these parts.
-    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>, authority: Arc<dyn Authority>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, announce, authority, clock, queue: Mutex::new(()) }
+    /// A desk over these ports, on which a visitor may post so many messages a minute; `None` is no limit.
+    pub fn new(ports: Ports, posts_per_minute: Option<u32>) -> Self {
+        let Ports { store, announce, authority, clock } = ports;
+        Self { store, announce, authority, clock, queue: Mutex::new(()), posts: Rate::new(posts_per_minute) }
     }
 
     /// The present, as everything here sees it.
@@ -43,13 +60,13 @@ impl Desk {
         self.clock.now()
     }
 
-    /// The caller whom the credential proves.
+    /// The caller whom the credential proves, calling from `peer`.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without one, [`Error::WrongKey`], [`Error::InvalidToken`].
-    pub fn authenticate(&self, realm: Realm, credential: Option<&Credential>) -> Result<Principal, Error> {
+    pub fn authenticate(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
         let credential = credential.ok_or(Error::Unauthenticated)?;
-        self.authority.verify(realm, credential, self.now())
+        Ok(self.authority.verify(realm, credential, self.now())?.seen_from(peer))
     }
 
     /// The caller behind a new socket. Without a credential a trusted peer is admitted where `ALLOW_ANONYMOUS` says so; a wrong credential never is.
@@ -59,7 +76,7 @@ impl Desk {
     pub fn admit(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
         match credential {
             None if peer == Peer::Trusted && self.authority.anonymous_sockets_are_allowed() => Ok(Principal::Delegate { realm }),
-            _ => self.authenticate(realm, credential),
+            _ => self.authenticate(realm, credential, peer),
         }
     }
 
@@ -74,7 +91,7 @@ impl Desk {
             return self.authority.issue(person, now);
         }
         if credential.is_some() || peer != Peer::Trusted {
-            let caller = self.authenticate(person.realm, credential)?;
+            let caller = self.authenticate(person.realm, credential, peer)?;
             if !caller.is_privileged() {
                 return Err(Error::Forbidden);
             }

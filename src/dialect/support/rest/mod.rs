@@ -7,7 +7,7 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -20,8 +20,9 @@ use crate::domain::desk::Desk;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
 use crate::domain::ports::Credential;
-use crate::domain::principal::{Principal, Realm};
+use crate::domain::principal::{Peer, Principal, Realm};
 use crate::domain::time::Timestamp;
+use crate::http::serve::Remote;
 use crate::http::status;
 use crate::http::trust::Trust;
 
@@ -90,7 +91,9 @@ async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next
         return Ok(next.run(request).await);
     }
     let credential = credential_of(request.headers());
-    let who = rest.desk.authenticate(Realm::Support, credential.as_ref())?;
+    let remote = request.extensions().get::<ConnectInfo<Remote>>();
+    let peer = remote.map_or(Peer::Unknown, |ConnectInfo(remote)| rest.trust.judge(request.headers(), remote.addr).peer);
+    let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer)?;
     request.extensions_mut().insert(Caller(who));
     Ok(next.run(request).await)
 }
@@ -201,13 +204,15 @@ impl IntoResponse for Problem {
             Problem::Refused(error) => {
                 status::log_failure(&error);
                 let status = status::of(error.kind());
-                match error {
+                let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
+                let response = match error {
                     Error::SessionNotFound => plain(status, "Session not found"),
                     Error::AgentNotFound => plain(status, "Agent not found"),
                     Error::Unauthenticated | Error::WrongKey => plain(status, "Access token or API key required"),
                     Error::InvalidToken => plain(status, "Invalid or expired token"),
                     _ => coded(status, error.code(), message_of(&error)),
-                }
+                };
+                (wait, response).into_response()
             }
             Problem::Forbidden(message) => coded(StatusCode::FORBIDDEN, "FORBIDDEN", message),
             Problem::Invalid(code, message) => coded(StatusCode::BAD_REQUEST, code, message),

@@ -11,12 +11,12 @@ use crate::dialect::wire::text;
 use crate::domain::error::Error;
 use crate::domain::ids::AgentId;
 use crate::domain::principal::Role;
-use crate::http::trust::RemoteAddr;
+use crate::http::serve::Remote;
 
 /// `POST /api/auth/token`. Public for visitors, as document 001 needs it; agents and machines must prove themselves.
 pub(super) async fn issue(
     State(rest): State<Rest>,
-    ConnectInfo(RemoteAddr(remote)): ConnectInfo<RemoteAddr>,
+    ConnectInfo(remote): ConnectInfo<Remote>,
     headers: HeaderMap,
     Input(body): Input,
 ) -> Result<Response, Problem> {
@@ -27,7 +27,7 @@ pub(super) async fn issue(
         None | Some(Value::Null) => Role::Visitor,
         Some(kind) => kind.as_str().and_then(role_of).ok_or(WRONG_TYPE)?,
     };
-    let peer = rest.trust.judge(&headers, remote).peer;
+    let peer = rest.trust.judge(&headers, remote.addr).peer;
     let issued = rest.desk.issue_token(&named_person(id, role), credential_of(&headers).as_ref(), peer).map_err(|e| match e {
         Error::Forbidden => Problem::Forbidden("API key required to issue this token"),
         other => other.into(),
