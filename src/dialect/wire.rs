@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::error::Error;
+use crate::http::status;
 
 /// An event for clients, encoded once for all of them.
 #[derive(Clone, Debug)]
@@ -58,8 +59,9 @@ pub fn filled<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
     text(payload, field).filter(|t| !t.is_empty())
 }
 
-/// The acknowledgement of a refused or failed call.
+/// The acknowledgement of a refused or failed call, which is logged.
 pub fn refusal(error: &Error, message: &str) -> Value {
+    status::log(error);
     let mut ack = serde_json::json!({
         "ok": false, "code": error.code(), "message": message, "retryable": error.retry_after_ms().is_some(),
     });

@@ -1,11 +1,13 @@
 //! The files this server hands out: the Socket.IO client, as the Node server does, and the page for people who open `/` in a browser.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
@@ -30,7 +32,8 @@ pub fn client_router(folder: &Path) -> Router {
     FILES
         .iter()
         .fold(Router::new(), |router, (name, kind)| {
-            let serve = async move |State(folder): State<Arc<PathBuf>>| client_file(&folder, name, kind).await;
+            let serve =
+                async move |State(folder): State<Arc<PathBuf>>, request: HeaderMap| client_file(&folder, name, kind, &request).await;
             router.route(&format!("/socket.io/{name}"), get(serve))
         })
         .with_state(folder)
@@ -42,18 +45,31 @@ pub fn page() -> Response {
     (policy, Html(PAGE)).into_response()
 }
 
-async fn client_file(folder: &Path, name: &str, kind: &'static str) -> Response {
+/// A file of the client, to be cached and asked for again: a new version shows at once.
+async fn client_file(folder: &Path, name: &str, kind: &'static str, request: &HeaderMap) -> Response {
     let path = folder.join(name);
-    let Ok(Ok(bytes)) = tokio::task::spawn_blocking(move || std::fs::read(path)).await else {
+    let Ok(Ok((bytes, tag))) = tokio::task::spawn_blocking(move || read(&path)).await else {
         let hint = "The Socket.IO client is not installed here: run `npm ci --prefix static`, or set SOCKET_IO_CLIENT_DIR.\n";
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|t| t.as_bytes() == tag.as_bytes());
     let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "public, max-age=3600"),
+        (header::CACHE_CONTROL, "public, max-age=0"),
+        (header::ETAG, tag.as_str()),
         (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, bytes).into_response()
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, kind)], bytes).into_response()
+}
+
+/// A file and the tag of its present version.
+fn read(path: &Path) -> io::Result<(Vec<u8>, String)> {
+    let changed = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let bytes = std::fs::read(path)?;
+    let tag = format!("W/\"{:x}-{:x}\"", bytes.len(), changed.as_millis());
+    Ok((bytes, tag))
 }

@@ -1,4 +1,4 @@
-//! The one table from families of errors to HTTP status codes, and the one place where failures of ours are logged.
+//! The one table from families of errors to HTTP status codes, and the one place where refused and failed calls are logged.
 
 use std::error::Error as _;
 
@@ -19,10 +19,14 @@ pub fn of(kind: Kind) -> StatusCode {
     }
 }
 
-/// Logs an error with its causes if it is the server's: callers' mistakes are their own affair.
-pub fn log_failure(error: &Error) {
-    if !matches!(error.kind(), Kind::Unavailable | Kind::Internal) {
-        return;
+/// Logs a failure of ours with its causes, and what was refused for lack of rights or patience. Other mistakes of callers are their own affair.
+pub fn log(error: &Error) {
+    match error.kind() {
+        Kind::Unavailable | Kind::Internal => {}
+        Kind::Forbidden | Kind::Unauthenticated | Kind::RateLimited => {
+            return tracing::info!(error.code = error.code(), "a call was refused");
+        }
+        Kind::NotFound | Kind::Conflict => return,
     }
     let mut causes = Vec::new();
     let mut cause = error.source();

@@ -8,9 +8,11 @@
 )]
 
 mod architecture;
+mod assignment;
 mod config;
 mod documents;
 mod harness;
 mod hostile;
+mod start;
 mod store;
 mod transcripts;

@@ -16,6 +16,9 @@ use crate::domain::principal::{Person, Principal, Realm, Role};
 /// Every event that this contract takes, for the documents and their test.
 pub const CALLS: &[&str] = &["join_session", "leave_session", "send_message", "typing_start", "typing_stop", "typing", "resume"];
 
+/// How many sessions one socket may listen to.
+const MOST_SESSIONS: usize = 500;
+
 /// One socket: who it is, where it sits, and where else it listens.
 pub(super) struct Seat {
     who: Principal,
@@ -25,6 +28,8 @@ pub(super) struct Seat {
     current: Option<SessionId>,
     /// All sessions joined, with the person as each knows it.
     joined: Vec<(SessionId, Person)>,
+    /// Where the others were told that it types; taken back when it goes.
+    typing: Option<SessionId>,
 }
 
 /// A call that was refused: the contract's text, and the acknowledgement that says the same.
@@ -67,6 +72,9 @@ impl Conversation for Seat {
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str) {
         for (session, person) in std::mem::take(&mut self.joined) {
             line.leave(&session).await;
+            if self.typing.take_if(|t| *t == session).is_some() {
+                desk.signal(&session, Signal::Typing { person: person.clone(), is_typing: false }, line.id());
+            }
             desk.signal(&session, Signal::Left { person, at: desk.now(), reason }, line.id());
         }
     }
@@ -74,7 +82,7 @@ impl Conversation for Seat {
 
 impl Seat {
     pub(super) fn new(who: Principal) -> Self {
-        Self { who, person: None, current: None, joined: Vec::new() }
+        Self { who, person: None, current: None, joined: Vec::new(), typing: None }
     }
 
     async fn join(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
@@ -84,6 +92,9 @@ impl Seat {
         let id = SessionId::parse(named).ok_or(Refused::because(&Error::SessionNotFound, "Failed to join session"))?;
         let person = self.person_to_join_as(payload).ok_or(Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
         let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        if self.joined.len() >= MOST_SESSIONS && !self.joined.iter().any(|(s, _)| *s == id) {
+            return Err(Refused::input("TOO_MANY_SESSIONS", "Failed to join session"));
+        }
         let person = session.introduce(person);
         let (view, status) = (session.clone(), session.status.name());
         let admission = Admission {
@@ -147,13 +158,15 @@ impl Seat {
         posted.map(|p| views::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))
     }
 
-    fn typing(&self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
+    fn typing(&mut self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
         let here = self.current.as_ref().filter(|c| text(payload, "sessionId").is_some_and(|s| s.eq_ignore_ascii_case(c.as_str())));
         // Quirk: typing in a session that is not the joined one is ignored without a word (document 001).
         if let (Some(session), Some(person)) = (here, &self.person) {
             desk.signal(session, Signal::Typing { person: person.clone(), is_typing }, line.id());
+            self.typing = Some(session.clone()).filter(|_| is_typing);
+            return Ok(json!({"ok": true}));
         }
-        Ok(json!({"ok": here.is_some()}))
+        Ok(json!({"ok": false}))
     }
 
     async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {

@@ -202,7 +202,7 @@ impl IntoResponse for Problem {
         };
         match self {
             Problem::Refused(error) => {
-                status::log_failure(&error);
+                status::log(&error);
                 let status = status::of(error.kind());
                 let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
                 let response = match error {

@@ -42,7 +42,7 @@ pub(super) async fn health(State(rest): State<Rest>) -> Response {
     let (code, condition, database, totals) = match totals {
         Ok(totals) => (StatusCode::OK, "healthy", "connected", totals),
         Err(error) => {
-            status::log_failure(&error);
+            status::log(&error);
             (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "disconnected", Default::default())
         }
     };

@@ -1,0 +1,80 @@
+//! How the process starts and stops: configuration that cannot be used, and clients that hang up.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::harness::client::Dial;
+use crate::harness::http::request;
+use crate::harness::script::Body;
+use crate::harness::server::Server;
+
+/// Starts the binary with these variables alone; answers its exit status and what it said.
+async fn refused(env: &[(&str, &str)]) -> (i32, String) {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
+    command.env_clear().envs(env.iter().copied()).current_dir(folder.path()).stdout(Stdio::null()).kill_on_drop(true);
+    let output = timeout(Duration::from_secs(20), command.output()).await.expect("it gives up at once").unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_named_with_what_was_expected_and_the_exit_status_is_2() {
+    let (status, said) = refused(&[("PORT", "abc"), ("NODE_ENV", "prod"), ("MONGODB_URI", "postgres://u:hunter2@h/db")]).await;
+    assert_eq!(status, 2, "{said}");
+    for expected in ["PORT", "abc", "NODE_ENV", "prod", "production", "MONGODB_URI"] {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[tokio::test]
+async fn production_needs_a_strong_secret() {
+    let (status, said) = refused(&[("NODE_ENV", "production"), ("JWT_SECRET", "secret")]).await;
+    assert!(status == 2 && said.contains("JWT_SECRET"), "{status}: {said}");
+    let (status, said) = refused(&[("NODE_ENV", "production")]).await;
+    assert!(status == 2 && said.contains("JWT_SECRET"), "{status}: {said}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let server = Server::start(&[]).await;
+    let port = server.address().port().to_string();
+    let (status, said) = refused(&[("PORT", &port)]).await;
+    assert!(status == 1 && said.contains(&port) && said.contains("PORT"), "{status}: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_its_poll_is_gone_at_once() {
+    let server = Server::start(&[("API_KEY".into(), "start-test-key".into())]).await;
+    let to = server.address();
+    let key = [("X-API-Key".to_owned(), "start-test-key".to_owned())];
+    let started = request(to, "POST", "/api/chat/start-session", &key, Body::Json(json!({"userId": "u1"}))).await.unwrap().body;
+    let session = started["data"]["sessionId"].clone();
+    let mut visitor = Dial::to(to).auth(json!({"apiKey": "start-test-key"})).connect().await.unwrap_or_else(|_| panic!("{}", server.log()));
+    visitor.emit("join_session", &[json!({"sessionId": session, "userId": "u1"})]);
+    assert_eq!(visitor.event().await.unwrap().name, "session_joined");
+
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let open = request(to, "GET", path, &[], Body::None).await.unwrap().body;
+    let sid = serde_json::from_str::<serde_json::Value>(&open.as_str().unwrap()[1..]).unwrap()["sid"].as_str().unwrap().to_owned();
+    let path = format!("{path}&sid={sid}");
+    let say = async |packet: String| request(to, "POST", &path, &[], Body::Raw(packet.into())).await.unwrap();
+    say(format!("40{}", json!({"apiKey": "start-test-key"}))).await;
+    let mut heard = request(to, "GET", &path, &[], Body::None).await.unwrap().body.to_string();
+    say(format!("42{}", json!(["join_session", {"sessionId": session, "userId": "u1"}]))).await;
+    while !heard.contains("session_joined") {
+        heard = request(to, "GET", &path, &[], Body::None).await.unwrap().body.to_string();
+    }
+    assert_eq!(visitor.event().await.unwrap().name, "user_joined");
+
+    // The poll waits for packets that never come; its client drops the connection.
+    let poll = timeout(Duration::from_millis(300), request(to, "GET", &path, &[], Body::None)).await;
+    assert!(poll.is_err(), "nothing was to be told: {poll:?}");
+    let left = visitor.event().await.expect("the others are told long before the heartbeat fails");
+    assert_eq!((left.name.as_str(), left.args[0]["reason"].as_str()), ("user_left", Some("transport close")));
+}
