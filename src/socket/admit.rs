@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::conn::Conn;
 use super::gate::Gates;
 use super::inbox::{self, Closed};
-use super::outlet::Outlet;
+use super::outlet::{EmitErrors, Outlet};
 use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
@@ -30,6 +30,7 @@ pub(super) struct Door {
     pub(super) tails: Arc<Tails>,
     pub(super) places: PerAddress,
     pub(super) gates: Arc<Gates>,
+    pub(super) errors: Arc<EmitErrors>,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -59,7 +60,7 @@ impl Door {
         });
         let conn = Conn {
             id: ConnId::random(),
-            outlet: Outlet::new(socket),
+            outlet: Outlet::new(socket, Arc::clone(&self.errors)),
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
             expires: who.expires(),
