@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
 mod backends;
+mod dotenv;
 mod environment;
 mod reader;
 mod report;
