@@ -11,7 +11,7 @@ use crate::harness::shop::{KEY, Shop, assert_alive, token};
 const CALLS: usize = 10_000;
 
 /// How many kilobytes a flood may cost.
-const GROWTH_KB: u64 = 60_000;
+const GROWTH_KB: u64 = 20_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s36_a_flood_of_typing_and_unknown_calls_is_carried_out_and_harms_nobody() {
