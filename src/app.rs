@@ -69,7 +69,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         _ = closing => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repairs => {}
     }
-    tracing::info!("stopped");
+    let errors = node.sockets.emit_errors();
+    let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
+    tracing::info!(emits.full = full, emits.gone = gone, "stopped");
     Ok(())
 }
 

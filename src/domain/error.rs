@@ -17,6 +17,9 @@ pub enum StoreError {
     /// What was read is not what this server writes. Retrying does not help.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
+    /// The data belongs to another program, or to a newer version of this one. Retrying does not help.
+    #[error("{0}")]
+    Foreign(String),
 }
 
 /// The library's error below a [`StoreError`].
@@ -132,7 +135,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::Timeout(_) | StoreError::Conflict(_) => Error::Unavailable(error),
-            StoreError::Corrupt(_) => Error::Internal(error),
+            StoreError::Corrupt(_) | StoreError::Foreign(_) => Error::Internal(error),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::conn::Conn;
 use super::gate::Gates;
 use super::inbox::{self, Closed};
-use super::outlet::Outlet;
+use super::outlet::{EmitErrors, Outlet};
 use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
@@ -20,7 +20,7 @@ use crate::domain::ids::ConnId;
 use crate::domain::principal::Peer;
 use crate::http::serve::Remote;
 use crate::http::trust::{Trust, Visit};
-use crate::limit::PerAddress;
+use crate::limit::{PerAddress, Place};
 
 /// What the middleware of a namespace works with.
 pub(super) struct Door {
@@ -30,6 +30,7 @@ pub(super) struct Door {
     pub(super) tails: Arc<Tails>,
     pub(super) places: PerAddress,
     pub(super) gates: Arc<Gates>,
+    pub(super) errors: Arc<EmitErrors>,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -42,7 +43,7 @@ impl Door {
         let visit = self.visit(&socket);
         let peer = visit.map_or(Peer::Unknown, |v| v.peer);
         let place = match visit.filter(|_| peer == Peer::Unknown) {
-            Some(visit) => Some(self.places.take(visit.client).ok_or("Too many connections")?),
+            Some(visit) => Some(self.place(visit)?),
             None => None,
         };
         let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), peer };
@@ -59,7 +60,7 @@ impl Door {
         });
         let conn = Conn {
             id: ConnId::random(),
-            outlet: Outlet::new(socket),
+            outlet: Outlet::new(socket, Arc::clone(&self.errors)),
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
             expires: who.expires(),
@@ -68,6 +69,13 @@ impl Door {
         let conversation = self.dialect.converse(who);
         tokio::spawn(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
         Ok(())
+    }
+
+    fn place(&self, visit: Visit) -> Result<Place, &'static str> {
+        self.places.take(visit.client).ok_or_else(|| {
+            tracing::warn!("an address holds MAX_CONNECTIONS_PER_IP sockets, more are refused; behind a proxy set TRUSTED_PROXIES");
+            "Too many connections"
+        })
     }
 
     fn visit(&self, socket: &SocketRef) -> Option<Visit> {

@@ -114,17 +114,12 @@ impl Conn {
     }
 
     async fn carry_out(&self, desk: &Desk, conversation: &mut dyn Conversation, item: Item) {
-        let Item { call, ack, .. } = item;
-        let event = call.event.clone();
-        let reply = match AssertUnwindSafe(conversation.call(desk, self, call)).catch_unwind().await {
-            Ok(reply) => reply,
-            Err(_) => {
-                tracing::error!(conn.id = %self.id, dialect = self.dialect.name(), event, "a panic in a call");
-                return;
-            }
+        let Ok(reply) = AssertUnwindSafe(conversation.call(desk, self, item.call())).catch_unwind().await else {
+            tracing::error!(conn.id = %self.id, dialect = self.dialect.name(), "a panic in a call");
+            return;
         };
-        if let Some(ack) = ack {
-            self.outlet.acknowledge(&ack, &reply.ack).await;
+        if let Some(ack) = &item.ack {
+            self.outlet.acknowledge(ack, &reply.ack).await;
         } else if let Some(error) = reply.error {
             self.outlet.send_when_able(&error).await;
         }

@@ -1,8 +1,10 @@
 //! Fan-out to the sockets of this node: entries go by the bus to the tails, signals to the rooms of every mount. Implements the domain's port.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use futures_util::FutureExt;
 use socketioxide::SocketIo;
 use tokio::sync::mpsc;
 
@@ -84,17 +86,25 @@ impl Announce for Gateway {
 
 /// Sends signals one after the other, so that a typing start never overtakes its stop.
 async fn send_signals(mut queue: mpsc::Receiver<Passing>, audiences: Arc<OnceLock<Vec<Audience>>>) {
-    while let Some(Passing { session, signal, origin }) = queue.recv().await {
-        for audience in audiences.get().into_iter().flatten() {
-            let Some(frame) = audience.dialect.signal_frame(&session, &signal) else { continue };
-            let Some(everybody) = audience.io.of(&audience.namespace) else { continue };
-            let mut others = everybody.within(session_room(&session));
-            if let Some(origin) = &origin {
-                others = others.except(own_room(origin));
-            }
-            if let Err(error) = others.emit(frame.event, &*frame.payload).await {
-                tracing::debug!(session.id = %session, %error, "a signal did not reach every socket");
-            }
+    while let Some(passing) = queue.recv().await {
+        let audiences = audiences.get().into_iter().flatten();
+        if AssertUnwindSafe(send_signal(&passing, audiences)).catch_unwind().await.is_err() {
+            tracing::error!(session.id = %passing.session, "a panic while a signal was sent");
+        }
+    }
+}
+
+async fn send_signal(passing: &Passing, audiences: impl Iterator<Item = &Audience>) {
+    let Passing { session, signal, origin } = passing;
+    for audience in audiences {
+        let Some(frame) = audience.dialect.signal_frame(session, signal) else { continue };
+        let Some(everybody) = audience.io.of(&audience.namespace) else { continue };
+        let mut others = everybody.within(session_room(session));
+        if let Some(origin) = origin {
+            others = others.except(own_room(origin));
+        }
+        if let Err(error) = others.emit(frame.event, &*frame.payload).await {
+            tracing::debug!(session.id = %session, %error, "a signal did not reach every socket");
         }
     }
 }

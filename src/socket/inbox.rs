@@ -13,24 +13,44 @@ use tokio::sync::{mpsc, oneshot};
 use super::gate::Gate;
 use crate::dialect::wire::Call;
 
-/// How many calls may wait at all.
-const MAX_CALLS: usize = 4_096;
-
-/// How many bytes of arguments may wait at all, unless a single call is larger.
-const MAX_BYTES: usize = 1_000_000;
-
 /// From how many waiting calls on the connection is not read.
 const PAUSE_CALLS: usize = 1_024;
 
 /// From how many waiting bytes on the connection is not read.
 const PAUSE_BYTES: usize = 250_000;
 
-/// A call, and the way to acknowledge it.
+/// How many calls may wait at all: what one long-polling post may bring when nothing is paused yet, for calls of ordinary size.
+const MAX_CALLS: usize = 16_384;
+
+/// How many bytes may wait at all, unless a single call is larger: one post of the largest size on top of what pauses.
+const MAX_BYTES: usize = 1_500_000;
+
+/// A call as it came, and the way to acknowledge it.
 pub(super) struct Item {
-    pub(super) call: Call,
+    event: String,
+    /// The packet's payload, a slice of the frame; read when its turn comes.
+    raw: Value,
     /// Present where the client asked for an acknowledgement.
     pub(super) ack: Option<Ack>,
-    size: usize,
+}
+
+impl Item {
+    /// The call itself.
+    pub(super) fn call(&self) -> Call {
+        Call::parse(&self.event, text_of(&self.raw))
+    }
+
+    fn size(&self) -> usize {
+        text_of(&self.raw).len()
+    }
+}
+
+/// The JSON of a payload; binary payloads are not admitted and count as empty.
+fn text_of(raw: &Value) -> &str {
+    match raw {
+        Value::Str(text, _) => text,
+        Value::Bytes(_) => "",
+    }
 }
 
 /// The way to acknowledge a call. The library's own sender is spent by a try that finds no room; this one makes another.
@@ -67,6 +87,8 @@ pub(super) struct Sender {
 pub(super) struct Inbox {
     calls: mpsc::Receiver<Item>,
     closed: oneshot::Receiver<Closed>,
+    /// Why no more will come, once that is known.
+    why: Option<Closed>,
     bytes: Arc<AtomicUsize>,
     gate: Arc<Gate>,
 }
@@ -77,7 +99,7 @@ pub(super) fn pair(gate: Arc<Gate>) -> (Sender, Inbox) {
     let (closed, closed_out) = oneshot::channel();
     let bytes = Arc::new(AtomicUsize::new(0));
     let sender = Sender { calls, closed: Arc::new(Mutex::new(Some(closed))), bytes: Arc::clone(&bytes), gate: Arc::clone(&gate) };
-    (sender, Inbox { calls: calls_out, closed: closed_out, bytes, gate })
+    (sender, Inbox { calls: calls_out, closed: closed_out, why: None, bytes, gate })
 }
 
 impl Sender {
@@ -93,16 +115,18 @@ impl Sender {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn push(&self, call: Call, ack: Option<Ack>, size: usize) {
+    fn push(&self, item: Item) {
         if self.is_closed() {
             return;
         }
-        let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
+        let size = item.size();
+        let waiting = self.bytes.fetch_add(size, Ordering::SeqCst);
         let too_many_bytes = waiting > 0 && waiting + size > MAX_BYTES;
-        if too_many_bytes || self.calls.try_send(Item { call, ack, size }).is_err() {
-            self.close(Closed::Flooded);
+        if too_many_bytes || self.calls.try_send(item).is_err() {
+            return self.close(Closed::Flooded);
         }
-        if waiting + size >= PAUSE_BYTES || self.calls.max_capacity() - self.calls.capacity() >= PAUSE_CALLS {
+        let calls = self.calls.max_capacity() - self.calls.capacity();
+        if waiting + size >= PAUSE_BYTES || calls >= PAUSE_CALLS {
             self.gate.shut();
         }
     }
@@ -111,52 +135,37 @@ impl Sender {
 impl Inbox {
     /// The next call in order of arrival, or, when all were taken and no more will come, why.
     pub(super) async fn next(&mut self) -> Result<Item, Closed> {
-        tokio::select! {
-            biased;
-            Some(item) = self.calls.recv() => {
-                self.took(&item);
-                Ok(item)
+        if self.why.is_none() {
+            tokio::select! {
+                biased;
+                Some(item) = self.calls.recv() => return Ok(self.took(item)),
+                why = &mut self.closed => self.why = Some(why.unwrap_or(Closed::Gone("transport close"))),
             }
-            why = &mut self.closed => match self.calls.try_recv() {
-                // It arrived before the close, between the two looks.
-                Ok(item) => {
-                    self.took(&item);
-                    self.closed = already(why.unwrap_or(Closed::Gone("transport close")));
-                    Ok(item)
-                }
-                Err(_) => Err(why.unwrap_or(Closed::Gone("transport close"))),
-            },
+        }
+        // What arrived before the close is still carried out.
+        match (self.calls.try_recv(), self.why) {
+            (Ok(item), _) => Ok(self.took(item)),
+            (Err(_), why) => Err(why.unwrap_or(Closed::Gone("transport close"))),
         }
     }
-}
 
-impl Inbox {
     /// Accounts for a call that was taken, and lets the connection be read again once half of what paused it is done.
-    fn took(&self, item: &Item) {
-        let bytes = self.bytes.fetch_sub(item.size, Ordering::Relaxed) - item.size;
+    fn took(&self, item: Item) -> Item {
+        let size = item.size();
+        let bytes = self.bytes.fetch_sub(size, Ordering::SeqCst) - size;
         if bytes < PAUSE_BYTES / 2 && self.calls.len() < PAUSE_CALLS / 2 {
             self.gate.open();
         }
+        item
     }
-}
-
-fn already(why: Closed) -> oneshot::Receiver<Closed> {
-    let (sender, receiver) = oneshot::channel();
-    let _ = sender.send(why);
-    receiver
 }
 
 /// Marks the implementation as ours among the library's blanket ones.
 pub(super) enum InOrder {}
 
 impl MessageHandler<LocalAdapter, InOrder> for Sender {
-    fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut value: Value, ack_id: Option<i64>) {
-        let Ok(Event(name)) = Event::from_message_parts(&socket, &mut value, &ack_id) else { return };
-        let raw: &str = match &value {
-            Value::Str(text, _) => text,
-            Value::Bytes(_) => "",
-        };
-        let (call, size) = (Call::parse(&name, raw), raw.len());
-        self.push(call, ack_id.map(|id| Ack { socket, id }), size);
+    fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut raw: Value, ack_id: Option<i64>) {
+        let Ok(Event(event)) = Event::from_message_parts(&socket, &mut raw, &ack_id) else { return };
+        self.push(Item { event, raw, ack: ack_id.map(|id| Ack { socket, id }) });
     }
 }

@@ -14,3 +14,4 @@ mod gateway;
 
 pub use gateway::Gateway;
 pub use mount::{Limits, Sockets};
+pub use outlet::EmitErrors;

@@ -16,6 +16,7 @@ use super::abandon;
 use super::admit::{self, Door};
 use super::gate::{self, Gates};
 use super::gateway::{Audience, Gateway};
+use super::outlet::EmitErrors;
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
 use crate::http::trust::Trust;
@@ -46,6 +47,7 @@ pub struct Limits {
 pub struct Sockets {
     io: SocketIo,
     router: Router,
+    errors: Arc<EmitErrors>,
 }
 
 impl Sockets {
@@ -61,8 +63,10 @@ impl Sockets {
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
         let gates = Arc::new(Gates::default());
+        let errors = Arc::new(EmitErrors::default());
         let door = Door {
             gates: Arc::clone(&gates),
+            errors: Arc::clone(&errors),
             desk,
             dialect: Arc::clone(&dialect),
             trust: Arc::clone(&trust),
@@ -78,12 +82,17 @@ impl Sockets {
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
         let paced = abandon::watched(routes, service).layer(from_fn_with_state(gates, gate::pace));
         let router = paced.layer(from_fn_with_state(trust, check_origin));
-        Self { io, router }
+        Self { io, router, errors }
     }
 
     /// The routes of `/socket.io/`.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// How often sending failed.
+    pub fn emit_errors(&self) -> &EmitErrors {
+        &self.errors
     }
 
     /// Closes every socket, as far as they let themselves be closed within two seconds.

@@ -1,5 +1,7 @@
 //! The sending side of one socket, for whoever delivers to it. Knows buffers, not sessions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socketioxide::extract::SocketRef;
@@ -10,6 +12,15 @@ use crate::dialect::wire::Frame;
 
 /// How often a full send buffer is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
+
+/// How often sending failed on this node, since it started.
+#[derive(Debug, Default)]
+pub struct EmitErrors {
+    /// Frames that found a full buffer; they were tried again.
+    pub full: AtomicU64,
+    /// Frames that found their socket gone.
+    pub gone: AtomicU64,
+}
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +37,26 @@ pub(super) enum Sent {
 #[derive(Clone)]
 pub(super) struct Outlet {
     socket: SocketRef,
+    errors: Arc<EmitErrors>,
 }
 
 impl Outlet {
-    pub(super) fn new(socket: SocketRef) -> Self {
-        Self { socket }
+    pub(super) fn new(socket: SocketRef, errors: Arc<EmitErrors>) -> Self {
+        Self { socket, errors }
     }
 
     /// Puts a frame into the socket's buffer, if there is room.
     pub(super) fn send(&self, frame: &Frame) -> Sent {
         match self.socket.emit(frame.event, &*frame.payload) {
             Ok(()) => Sent::Buffered,
-            Err(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Full,
-            Err(SendError::Socket(SocketError::Closed)) => Sent::Gone,
+            Err(SendError::Socket(SocketError::InternalChannelFull)) => {
+                self.errors.full.fetch_add(1, Ordering::Relaxed);
+                Sent::Full
+            }
+            Err(SendError::Socket(SocketError::Closed)) => {
+                self.errors.gone.fetch_add(1, Ordering::Relaxed);
+                Sent::Gone
+            }
             Err(SendError::Serialize(error)) => {
                 tracing::error!(%error, event = frame.event, "a frame could not be encoded");
                 Sent::Buffered

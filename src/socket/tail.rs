@@ -107,7 +107,7 @@ impl Tail {
     fn patience(&self) -> Option<Duration> {
         let missed = self.delivered.is_some_and(|d| self.hint.missed.load(Ordering::Relaxed) > d);
         let behind = self.members.values().any(|m| !self.is_level(m));
-        (missed || behind).then_some(if self.store_is_away { STORE_RETRY } else { RETRY })
+        (missed || behind).then_some(if self.store_is_away || !behind { STORE_RETRY } else { RETRY })
     }
 
     async fn carry_out(&mut self, command: Command) {

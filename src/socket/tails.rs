@@ -1,8 +1,10 @@
 //! The tails of this node, by session: started by the first socket that joins, forgotten when the last one leaves.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use super::outlet::Outlet;
@@ -77,7 +79,8 @@ impl Tails {
     #[allow(clippy::disallowed_methods, reason = "a tail's task ends when its last socket leaves")]
     fn handle(self: &Arc<Self>, session: &SessionId) -> Handle {
         let mut live = self.live();
-        if let Some(handle) = live.get(session) {
+        // A tail that panicked has left its handle behind.
+        if let Some(handle) = live.get(session).filter(|h| !h.commands.is_closed()) {
             return handle.clone();
         }
         let (commands, receiver) = mpsc::channel(QUEUE);
@@ -85,7 +88,15 @@ impl Tails {
         live.insert(session.clone(), handle.clone());
         let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint));
         let (tails, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(tail.run(receiver, move |commands| tails.retire(&session, commands)));
+        let running = tail.run(receiver, {
+            let session = session.clone();
+            move |commands| tails.retire(&session, commands)
+        });
+        tokio::spawn(async move {
+            if AssertUnwindSafe(running).catch_unwind().await.is_err() {
+                tracing::error!(session.id = %session, "a panic in a tail; its sockets hear nothing more of the session until they join again");
+            }
+        });
         handle
     }
 

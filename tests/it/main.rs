@@ -10,6 +10,7 @@
 mod architecture;
 mod assignment;
 mod config;
+mod documents;
 mod faults;
 mod harness;
 mod security;

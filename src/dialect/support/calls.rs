@@ -166,14 +166,14 @@ impl Seat {
             self.typing = Some(session.clone()).filter(|_| is_typing);
             return Ok(json!({"ok": true}));
         }
-        Ok(json!({"ok": false}))
+        Ok(json!({"ok": false, "code": "NOT_JOINED", "message": "Not joined to this session", "retryable": false}))
     }
 
     async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
         let id = text(payload, "sessionId").and_then(SessionId::parse);
         let id = id.ok_or(Refused::because(&Error::SessionNotFound, "Session not found"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64).unwrap_or(0);
-        let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, "Session not found"))?;
+        let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, resume_text(&e)))?;
         let entries: Vec<Value> = resumed.entries.iter().map(views::resumed_entry).collect();
         Ok(json!({"ok": true, "entries": entries, "headSeq": resumed.head_seq, "complete": resumed.complete}))
     }
@@ -192,6 +192,13 @@ fn join_text(error: &Error) -> &'static str {
         Error::NotTheVisitor => "Unauthorized to join this session",
         Error::NotTheAgent => "Agent not assigned to this session",
         _ => "Failed to join session",
+    }
+}
+
+fn resume_text(error: &Error) -> &'static str {
+    match error {
+        Error::SessionNotFound => "Session not found",
+        _ => "Failed to resume session",
     }
 }
 

@@ -45,7 +45,7 @@ impl Desk {
                 Inserted::Exists(_) => {}
             }
         }
-        Err(StoreError::Conflict(format!("sessions of {}", visitor.key())).into())
+        Err(StoreError::Conflict("the sessions of one visitor".to_owned()).into())
     }
 
     /// The session, for a caller who may see it.

@@ -30,7 +30,7 @@ const DATABASE: &str = "helpline";
 /// Opens the store: connects, refuses a database that another program wrote, and builds the indexes that are missing.
 ///
 /// The database is the argument, else the URI's default one, else `helpline`. Writes are acknowledged by a majority with journal
-/// and reads go to the primary, whatever the URI says. [`StoreError::Corrupt`] where the database holds messages without numbers.
+/// and reads go to the primary, whatever the URI says. [`StoreError::Foreign`] where the database holds what another program wrote.
 pub async fn open(uri: &str, database: Option<&str>) -> Result<Mongo, StoreError> {
     open_with(uri, database, |_| {}).await
 }
@@ -44,7 +44,7 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         let client = Client::with_options(options)?;
         let (database, replicated) = connect(&client, &name).await?;
         let [sessions, messages, agents, meta] = ["sessions", "messages", "agents", "meta"].map(|c| database.collection::<Document>(c));
-        refuse_foreign(&messages, &name).await?;
+        refuse_foreign(&sessions, &messages, &name).await?;
         sessions.create_indexes(sessions::indexes()).await?;
         messages.create_indexes(entries::indexes()).await?;
         let log = Log::new(messages, meta.clone(), replicated);
@@ -78,17 +78,22 @@ async fn connect(client: &Client, name: &str) -> Result<(Database, bool), StoreE
     Ok((client.database_with_options(name, options), replicated))
 }
 
-/// Refuses a database whose messages have no number: an original's, which must never be half indexed.
-async fn refuse_foreign(messages: &Collection<Document>, name: &str) -> Result<(), StoreError> {
+/// Refuses a database whose messages have no number, or whose sessions have no realm: an original's, which must never be half indexed.
+async fn refuse_foreign(sessions: &Collection<Document>, messages: &Collection<Document>, name: &str) -> Result<(), StoreError> {
     // With our index this is one seek per session; without it the first document of an original's collection answers.
     let ours = messages.list_index_names().await.is_ok_and(|names| names.iter().any(|n| n == SESSION_SEQ));
     let hint = ours.then(|| Hint::Name(SESSION_SEQ.to_owned()));
     let found = messages.find_one(doc! { "seq": null }).projection(doc! { "_id": 1 }).optional(hint, |find, hint| find.hint(hint)).await?;
-    if found.is_none() {
+    let first = sessions.find_one(doc! {}).projection(doc! { "realm": 1 }).await?;
+    let what = if found.is_some() {
+        "messages without a number"
+    } else if first.is_some_and(|s| !s.contains_key("realm")) {
+        "sessions without a realm"
+    } else {
         return Ok(());
-    }
-    Err(StoreError::Corrupt(format!(
-        "database {name} holds messages without a number, written by another program; Helpline cannot take it over, give it a database of its own"
+    };
+    Err(StoreError::Foreign(format!(
+        "database {name} holds {what}, written by another program; Helpline cannot take it over, give it a database of its own (MONGODB_DB)"
     )))
 }
 

@@ -15,6 +15,7 @@ mod schema;
 mod readers;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ impl Sqlite {
     fn open_now(folder: PathBuf) -> Result<Sqlite, StoreError> {
         std::fs::create_dir_all(&folder).map_err(unavailable)?;
         let file = folder.join(FILE);
+        // Nobody else may read what people said; the library's own files beside it take this one's mode.
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(unavailable)?;
         let mut conn = connect(&file)?;
         schema::prepare(&mut conn)?;
         let readers = Readers::open(|| connect(&file))?;

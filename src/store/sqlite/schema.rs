@@ -99,7 +99,7 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     let version: usize = step.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     if version > STEPS.len() {
         let newest = STEPS.len();
-        return Err(StoreError::Corrupt(format!("the database has version {version}, and this server knows versions up to {newest}")));
+        return Err(StoreError::Foreign(format!("the database has version {version}, and this server knows versions up to {newest}")));
     }
     for sql in STEPS.iter().skip(version) {
         step.execute_batch(sql)?;
@@ -119,6 +119,6 @@ mod tests {
         prepare(&mut conn).unwrap();
         prepare(&mut conn).unwrap();
         conn.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(prepare(&mut conn), Err(StoreError::Corrupt(what)) if what.contains("99")));
+        assert!(matches!(prepare(&mut conn), Err(StoreError::Foreign(what)) if what.contains("99")));
     }
 }

@@ -88,7 +88,7 @@ async fn a_database_with_an_originals_messages_is_refused_before_any_index_is_bu
         let messages = place.raw().await.collection::<Document>("messages");
         messages.insert_one(original_message()).await.unwrap();
         let error = open(&place.uri, Some(&place.name)).await.map(drop).unwrap_err();
-        assert!(matches!(&error, StoreError::Corrupt(why) if why.contains("without a number") && why.contains(&place.name)), "{error}");
+        assert!(matches!(&error, StoreError::Foreign(why) if why.contains("without a number") && why.contains(&place.name)), "{error}");
         assert_eq!(messages.list_index_names().await.unwrap(), ["_id_"]);
     })
     .await;
@@ -101,7 +101,7 @@ async fn an_original_that_wrote_into_our_database_is_noticed_at_the_next_start()
         stored(&store, message(&SessionId::random(), "hi")).await;
         place.open().await;
         place.raw().await.collection::<Document>("messages").insert_one(original_message()).await.unwrap();
-        assert!(matches!(open(&place.uri, Some(&place.name)).await.map(drop), Err(StoreError::Corrupt(_))));
+        assert!(matches!(open(&place.uri, Some(&place.name)).await.map(drop), Err(StoreError::Foreign(_))));
     })
     .await;
 }

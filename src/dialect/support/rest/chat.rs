@@ -1,13 +1,14 @@
 //! `/api/chat/*`: sessions and messages.
 
+use std::collections::HashMap;
+
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Caller, Input, Problem, Rest, session_id, success};
+use super::{Caller, Input, PathId, Problem, Rest, session_id, success};
 use crate::dialect::support::calls::read_client_key;
 use crate::dialect::support::views::{self, MessageView};
 use crate::dialect::support::{MESSAGE_LIMIT, named_person, person_id, role_of};
@@ -47,29 +48,23 @@ pub(super) async fn start_session(State(rest): State<Rest>, Caller(who): Caller,
 const WRONG_USER_TYPE: Problem = Problem::Invalid("INVALID_USER_TYPE", "userType must be either \"user\" or \"agent\"");
 
 /// `GET /api/chat/session/:sessionId`.
-pub(super) async fn session(State(rest): State<Rest>, Caller(who): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn session(State(rest): State<Rest>, Caller(who): Caller, PathId(id): PathId) -> Result<Response, Problem> {
     let (session, head) = rest.desk.head(&who, &session_id(&id)?).await?;
     let agent = agent_of(&rest, &session).await?;
     let data = views::session(&session, agent.as_ref(), Some(head.ordinal), rest.desk.now());
     Ok(Json(json!({"success": true, "data": data})).into_response())
 }
 
-#[derive(Deserialize)]
-pub(super) struct Page {
-    limit: Option<String>,
-    offset: Option<String>,
-}
-
 /// `GET /api/chat/messages/:sessionId`.
 pub(super) async fn messages(
     State(rest): State<Rest>,
     Caller(who): Caller,
-    Path(id): Path<String>,
-    Query(page): Query<Page>,
+    PathId(id): PathId,
+    Query(page): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    let limit = page.limit.map_or(Some(50), |l| l.parse().ok()).filter(|l| (1..=100).contains(l));
+    let limit = page.get("limit").map_or(Some(50), |l| l.parse().ok()).filter(|l| (1..=100).contains(l));
     let limit: u32 = limit.ok_or(Problem::Invalid("INVALID_LIMIT", "limit must be a number between 1 and 100"))?;
-    let offset: Option<u64> = page.offset.map_or(Some(0), |o| o.parse().ok()).filter(|o| i64::try_from(*o).is_ok());
+    let offset: Option<u64> = page.get("offset").map_or(Some(0), |o| o.parse().ok()).filter(|o| i64::try_from(*o).is_ok());
     let offset = offset.ok_or(Problem::Invalid("INVALID_OFFSET", "offset must be a non-negative number"))?;
     let history = match session_id(&id) {
         Ok(session) => match rest.desk.history(&who, &session, offset, limit).await {
@@ -94,7 +89,7 @@ pub(super) async fn messages(
 pub(super) async fn send_message(
     State(rest): State<Rest>,
     Caller(who): Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     const MISSING: Problem = Problem::Invalid("INVALID_MESSAGE", "message is required and must be a non-empty string");
@@ -110,7 +105,8 @@ pub(super) async fn send_message(
     Ok(success(StatusCode::CREATED, "Message sent successfully", views::posted(&posted)))
 }
 
-/// Who says it: the person of the token, whatever the body claims; behind the API key whom the body names, `anonymous` by default.
+/// Who says it: the person of the token, whatever the body claims; behind the API key or a `system` token whom the body names,
+/// behind the key `anonymous` by default.
 fn author(who: &Principal, body: &Value) -> Result<Person, Problem> {
     let id = match body.get("senderId") {
         None | Some(Value::Null) => None,
@@ -124,7 +120,8 @@ fn author(who: &Principal, body: &Value) -> Result<Person, Problem> {
             .and_then(role_of)
             .ok_or(Problem::Invalid("INVALID_SENDER_TYPE", "senderType must be \"user\", \"agent\", or \"system\""))?,
     };
-    if let Some(person) = who.person() {
+    // A `system` token speaks as itself unless it names somebody.
+    if let Some(person) = who.person().filter(|p| p.role != Role::System || id.is_none()) {
         return Ok(person.clone());
     }
     let name = text(body, "senderName").and_then(person_id).map(Into::into);
@@ -135,7 +132,7 @@ fn author(who: &Principal, body: &Value) -> Result<Person, Problem> {
 pub(super) async fn end_session(
     State(rest): State<Rest>,
     Caller(who): Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let reason = filled(&body, "reason").unwrap_or("User ended session");
@@ -146,19 +143,14 @@ pub(super) async fn end_session(
     Ok(success(StatusCode::OK, "Session ended successfully", views::closed(&closed, reason)))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Filter {
-    status: Option<String>,
-}
-
 /// `GET /api/chat/agent/:agentId/sessions?status=`, of the sibling.
 pub(super) async fn sessions_of_agent(
     State(rest): State<Rest>,
     Caller(who): Caller,
-    Path(id): Path<String>,
-    Query(filter): Query<Filter>,
+    PathId(id): PathId,
+    Query(filter): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    let status = match filter.status.as_deref().filter(|s| !s.is_empty() && *s != "all") {
+    let status = match filter.get("status").map(String::as_str).filter(|s| !s.is_empty() && *s != "all") {
         None => None,
         Some(name) => Some(Status::named(name).ok_or(Problem::Invalid("INVALID_STATUS", "status must be waiting, active, or ended"))?),
     };

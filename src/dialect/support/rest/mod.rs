@@ -7,7 +7,7 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -69,6 +69,8 @@ pub fn router(rest: Rest) -> Router {
         .route("/api/chat/end-session/{id}", post(chat::end_session))
         .route("/api/chat/agent/{id}/sessions", get(chat::sessions_of_agent))
         .route("/api/chat/stats", get(chat::stats))
+        .route("/api/chat", axum::routing::any(|| async { Problem::Endpoint }))
+        .route("/api/chat/", axum::routing::any(|| async { Problem::Endpoint }))
         .route("/api/chat/{*rest}", axum::routing::any(|| async { Problem::Endpoint }))
         .route("/api/auth/{id}/availability", put(tokens::set_availability))
         .method_not_allowed_fallback(|| async { Problem::Endpoint })
@@ -104,8 +106,9 @@ fn credential_of(headers: &HeaderMap) -> Option<Credential> {
     if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
         return Some(Credential::ApiKey(key));
     }
-    let bearer = value(header::AUTHORIZATION)?;
-    bearer.strip_prefix("Bearer ").map(|t| Credential::Token(t.trim().to_owned()))
+    let authorization = value(header::AUTHORIZATION)?;
+    let (_, token) = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))?;
+    Some(Credential::Token(token.trim().to_owned()))
 }
 
 /// The headers that the original's `helmet` sets on every answer.
@@ -144,6 +147,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Caller>().cloned().ok_or(Problem::Refused(Error::Unauthenticated))
+    }
+}
+
+/// The id in a path; bytes that are no text are no id.
+struct PathId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::MalformedId)?;
+        Ok(PathId(id))
     }
 }
 

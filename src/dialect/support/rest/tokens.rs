@@ -1,11 +1,11 @@
 //! `/api/auth/*`: tokens, and agents' availability.
 
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Caller, Input, Problem, Rest, credential_of, success};
+use super::{Caller, Input, PathId, Problem, Rest, credential_of, success};
 use crate::dialect::support::{named_person, person_id, role_of, views};
 use crate::dialect::wire::text;
 use crate::domain::error::Error;
@@ -45,7 +45,7 @@ pub(super) async fn issue(
 pub(super) async fn set_availability(
     State(rest): State<Rest>,
     Caller(who): Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let said = ["isAvailable", "available", "availability", "isOnline"].iter().find_map(|f| body.get(f)).and_then(Value::as_bool);

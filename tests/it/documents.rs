@@ -1,0 +1,185 @@
+//! The documents of a dialect against its code: what is served stands in a table of `docs/dialects/<name>.md`, and what stands there is served.
+//! The lists that the code keeps of its own calls and paths are held against its `match` and its routes, so that nothing is served beside them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use helpline::dialect::support::{calls, rest};
+
+type Names = BTreeSet<String>;
+
+#[test]
+fn every_call_of_support_is_served_listed_and_documented() {
+    let listed: Names = calls::CALLS.iter().map(ToString::to_string).collect();
+    assert_eq!(differences("CALLS", &listed, "the match of calls.rs", &arms(&source("calls.rs"))), "");
+    assert_eq!(differences("CALLS", &listed, "the document", &column(&document(), "## Calls", "Event")), "");
+}
+
+#[test]
+fn every_path_of_support_is_served_listed_and_documented() {
+    let listed: Names = rest::PATHS.iter().map(|path| unnamed(path)).collect();
+    let mut routed: Names = sources().iter().flat_map(|text| routes(text)).collect();
+    for guard in ["ANY /api/chat", "ANY /api/chat/"] {
+        assert!(routed.remove(guard), "{guard} stands there to ask for a credential before it answers 404");
+    }
+    let documented: Names = column(&document(), "## REST", "Method and path").iter().map(|path| unnamed(path)).collect();
+    assert_eq!(differences("PATHS", &listed, "the routes", &routed), "");
+    assert_eq!(differences("PATHS", &listed, "the document", &documented), "");
+}
+
+#[test]
+fn every_event_of_support_is_documented() {
+    let sent: Names = sources().iter().flat_map(|text| frames(text)).collect();
+    assert_eq!(differences("the frames", &sent, "the document", &column(&document(), "## Events", "Event")), "");
+}
+
+#[test]
+fn planted_calls_paths_and_events_are_found() {
+    let found = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Names>();
+    let call = "match call.event.as_str() {\n \"a\" => x(),\n \"b\" | \"c\" if y => {\n z(\"no\")\n }\n // \"d\" =>\n _ => {}\n}";
+    assert_eq!(arms(call), found(&["a", "b", "c"]));
+    assert!(panics(|| arms(&format!("{call}\nif call.event == \"secret\" {{}}"))));
+    assert!(panics(|| arms("match name {\n\"a\" => {}\n_ => {}\n}")));
+
+    let route =
+        "r.route(\"/a/{id}\", get(f).put(g)).route(\n  \"/b\",\n  axum::routing::delete(|| async {}),\n)\n// .route(\"/no\", get(f))";
+    assert_eq!(routes(route), found(&["GET /a/{}", "PUT /a/{}", "DELETE /b"]));
+    assert_eq!(routes(".route(\"/all\", axum::routing::any(f))"), found(&["ANY /all"]));
+    assert_eq!(routes(".route(\"/rest/{*rest}\", any(f))"), found(&[]));
+    for hidden in [".route(path, get(f))", ".nest(\"/x\", other)", ".route(\"/x\", on(FILTER, f))", ".route_service(\"/x\", s)"] {
+        assert!(panics(|| routes(hidden)), "{hidden}");
+    }
+
+    assert_eq!(frames("Frame::new(\"one\", &x); Frame::new(\n    \"two\",\n &y)"), found(&["one", "two"]));
+    assert!(panics(|| frames("Frame::new(name, &x)")));
+
+    let table = "## A\n| Event | X |\n|---|---|\n| `one` | `no` |\n| `GET /x/:id` | |\n\n| Other | |\n|---|---|\n| `no` | |\n## B\n| Event |\n| `no` |\n";
+    assert_eq!(column(table, "## A", "Event"), found(&["one", "GET /x/:id"]));
+    assert_eq!(unnamed("GET /x/:sessionId/y/{id}"), "GET /x/{}/y/{}");
+    assert_eq!(differences("l", &found(&["a", "b"]), "r", &found(&["b", "c"])), "only in l: a\nonly in r: c\n");
+}
+
+/// What stands in one set and not in the other, a line each; empty where they are equal.
+fn differences(left: &str, here: &Names, right: &str, there: &Names) -> String {
+    let only = |whose: &str, name: &String| format!("only in {whose}: {name}\n");
+    let lost = here.difference(there).map(|n| only(left, n));
+    lost.chain(there.difference(here).map(|n| only(right, n))).collect()
+}
+
+/// The patterns of the one `match` over a call's name. Panics where the name is looked at anywhere else.
+fn arms(source: &str) -> Names {
+    const MATCH: &str = "match call.event.as_str() {";
+    let code = without_comments(source);
+    assert_eq!(code.matches(".event").count(), 1, "the name of a call is looked at outside of `{MATCH}`");
+    let (_, inside) = code.split_once(MATCH).expect("a match over the names of calls");
+    let (arms, _) = inside.split_once("_ =>").expect("an arm for unknown calls");
+    let patterns = arms.lines().filter(|line| line.trim_start().starts_with('"')).filter_map(|line| line.split_once("=>"));
+    patterns.flat_map(|(pattern, _)| literals(pattern)).collect()
+}
+
+/// Method and path of every `.route(…)`, ids without their names. Panics at whatever else could serve a path. A wildcard path is the contract's 404.
+fn routes(source: &str) -> Names {
+    const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "any"];
+    let code = without_comments(source);
+    for other in [".nest(", ".nest_service(", ".route_service("] {
+        assert!(!code.contains(other), "this test cannot tell which paths {other}…) serves");
+    }
+    let mut found = Names::new();
+    for (at, call) in code.match_indices(".route(") {
+        let arguments = balanced(&code[at + call.len()..]);
+        let (path, handlers) = literal(arguments).unwrap_or_else(|| panic!("a path that is no literal: {arguments}"));
+        if path.contains("{*") {
+            continue;
+        }
+        let methods: Vec<&str> = called(handlers).into_iter().filter(|name| METHODS.contains(name)).collect();
+        assert!(!methods.is_empty(), "no method is known for {path}: {handlers}");
+        found.extend(methods.iter().map(|method| unnamed(&format!("{} {path}", method.to_uppercase()))));
+    }
+    found
+}
+
+/// The names of all frames. Panics at a name that is no literal.
+fn frames(source: &str) -> Names {
+    let code = without_comments(source);
+    let after = code.match_indices("Frame::new(").map(|(at, call)| &code[at + call.len()..]);
+    after.map(|rest| literal(rest).unwrap_or_else(|| panic!("an event whose name is no literal")).0.to_owned()).collect()
+}
+
+/// The code spans that the first cells of a table hold: the table with this first heading, below this section's.
+fn column(document: &str, section: &str, heading: &str) -> Names {
+    let lines = document.lines().skip_while(|line| *line != section).skip(1);
+    let section = lines.take_while(|line| !line.starts_with("## "));
+    let first_cell = |line: &str| line.strip_prefix('|').and_then(|rest| rest.split_once('|')).map(|(cell, _)| cell.trim().to_owned());
+    let table = section.skip_while(|line| first_cell(line).as_deref() != Some(heading)).map_while(first_cell);
+    table.filter_map(|cell| cell.strip_prefix('`')?.strip_suffix('`').map(str::to_owned)).collect()
+}
+
+/// A path whose ids have lost their names: `:id` and `{id}` are `{}`.
+fn unnamed(path: &str) -> String {
+    let part = |part: &str| if part.starts_with([':', '{']) { "{}".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+/// The first literal, where nothing but blanks stands before it, and what follows.
+fn literal(text: &str) -> Option<(&str, &str)> {
+    text.trim_start().strip_prefix('"')?.split_once('"')
+}
+
+fn literals(text: &str) -> Vec<String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The names before each opening parenthesis.
+fn called(text: &str) -> Vec<&str> {
+    let named = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices('(').map(|(at, _)| text[..at].rsplit(|c| !named(c)).next().unwrap_or_default()).collect()
+}
+
+/// What stands before the parenthesis that closes an open one.
+fn balanced(text: &str) -> &str {
+    let mut depth = 1;
+    for (at, c) in text.char_indices() {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        if depth == 0 {
+            return &text[..at];
+        }
+    }
+    panic!("a parenthesis that nobody closes");
+}
+
+fn without_comments(source: &str) -> String {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.collect::<Vec<_>>().join("\n")
+}
+
+fn panics<T>(work: impl FnOnce() -> T) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
+}
+
+fn document() -> String {
+    read(Path::new("docs/dialects/support.md"))
+}
+
+fn source(file: &str) -> String {
+    read(&Path::new("src/dialect/support").join(file))
+}
+
+/// Every source file of the dialect.
+fn sources() -> Vec<String> {
+    ["", "rest"].iter().flat_map(|folder| files(&Path::new("src/dialect/support").join(folder))).collect()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a readable folder");
+    let paths = entries.map(|entry| entry.expect("a readable entry").path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "rs")).map(|path| read(&path)).collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
