@@ -1,4 +1,9 @@
 //! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
 
+mod crash;
+mod healing;
 mod order;
+mod parts;
+mod repair;
 mod slow_reader;
+mod talker;

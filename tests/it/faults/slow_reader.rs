@@ -11,7 +11,7 @@ use crate::harness::shop::{KEY, Opened, Shop};
 const NARROW: Option<u32> = Some(8_192);
 
 /// How many kilobytes the server may grow by, whatever a reader leaves unread.
-const GROWTH_KB: u64 = 60_000;
+const GROWTH_KB: u64 = 20_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_pauses_gets_everything_once_and_holds_up_nobody() {

@@ -197,6 +197,9 @@ async fn s31_binary_attachments_are_not_waited_for() {
         "455100000000-[\"ev\"]",
         "461-1[{\"_placeholder\":true,\"num\":0}]",
     ] {
+        let mut silent = Raw::connect(shop.server.address(), &json!({"apiKey": KEY}), None).await;
+        silent.text(header).await;
+        while silent.next().await.is_some() {}
         let mut socket = Raw::connect(shop.server.address(), &json!({"apiKey": KEY}), None).await;
         socket.text(header).await;
         for _ in 0..20 {

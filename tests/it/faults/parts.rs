@@ -1,0 +1,32 @@
+//! Parts of a node that tests in this process put together themselves.
+
+use std::sync::Arc;
+
+use helpline::auth::{Auth, Settings};
+use helpline::domain::entry::Entry;
+use helpline::domain::ids::{ConnId, SessionId};
+use helpline::domain::ports::{Announce, Signal};
+use helpline::domain::time::Timestamp;
+use helpline::secret::Secret;
+
+use crate::harness::shop::{JWT_SECRET, KEY};
+
+/// A judge of credentials that knows the tests' key.
+pub(super) fn authority() -> Arc<Auth> {
+    Arc::new(Auth::new(Settings {
+        jwt_secret: Secret::new(JWT_SECRET),
+        api_key: Some(Secret::new(KEY)),
+        visitor_tokens_open: true,
+        allow_anonymous: false,
+        legacy_tokens_until: Timestamp(0),
+    }))
+}
+
+/// A fan-out without listeners, for what only the store shows.
+pub(super) struct Unheard;
+
+impl Announce for Unheard {
+    fn appended(&self, _: Arc<Entry>) {}
+
+    fn signal(&self, _: &SessionId, _: Signal, _: Option<&ConnId>) {}
+}

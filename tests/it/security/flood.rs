@@ -1,0 +1,125 @@
+//! Floods: a client that calls faster than it is served loses nothing without a word, costs bounded memory, and holds up nobody.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::harness::client::{Client, Dial};
+use crate::harness::raw::Raw;
+use crate::harness::shop::{KEY, Shop, assert_alive, token};
+
+const CALLS: usize = 10_000;
+
+/// How many kilobytes a flood may cost.
+const GROWTH_KB: u64 = 20_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s36_a_flood_of_typing_and_unknown_calls_is_carried_out_and_harms_nobody() {
+    let shop = Shop::open(&[]).await;
+    let session = shop.session("u1").await;
+    let mut agent = shop.join(&session.id, &session.agent, "agent").await;
+    let mut flooder = shop.join(&session.id, "u1", "user").await;
+    let mut neighbour = shop.dial().connect().await.expect("a connection");
+    let before = shop.server.resident_kb();
+    for n in 0..CALLS {
+        match n % 2 {
+            0 => flooder.emit("typing_start", &[json!({"sessionId": session.id})]),
+            _ => flooder.emit("nobody-knows", &[json!({"n": n})]),
+        }
+    }
+    assert_alive(&mut neighbour).await;
+    assert_alive(&mut flooder).await;
+    flooder.emit("send_message", &[json!({"sessionId": session.id, "message": "done"})]);
+    // Signals are best effort, but the entry after them is not.
+    assert_eq!(next_message(&mut agent).await["message"], "done");
+    let grown = shop.server.resident_kb().saturating_sub(before);
+    assert!(grown < GROWTH_KB, "the server grew by {grown} kB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s29_a_flood_of_messages_by_the_company_is_stored_whole_and_in_order() {
+    let shop = Shop::open(&[]).await;
+    let session = shop.session("u1").await;
+    let mut flooder = shop.join(&session.id, "u1", "user").await;
+    let mut neighbour = shop.dial().connect().await.expect("a connection");
+    for n in 1..=CALLS {
+        flooder.emit("send_message", &[json!({"sessionId": session.id, "message": n.to_string()})]);
+    }
+    let mut stored = 0;
+    while stored < CALLS {
+        if stored % 1_000 == 0 {
+            assert_alive(&mut neighbour).await;
+        }
+        stored += 1;
+        assert_eq!(next_message(&mut flooder).await["message"], json!(stored.to_string()));
+    }
+    let history = shop.history(&session.id).await;
+    assert_eq!(history.len(), CALLS);
+    assert!(history.iter().zip(1..).all(|(message, n)| message["message"] == json!(n.to_string())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s29_each_message_of_a_flooding_visitor_is_stored_or_refused() {
+    let shop = Shop::open(&[("MESSAGES_PER_MINUTE", "100"), ("TRUSTED_NETWORKS", "none")]).await;
+    let session = shop.session("u1").await;
+    let auth = json!({"token": token("u1", "user", 600)});
+    let mut flooder = Dial::to(shop.server.address()).auth(auth).connect().await.expect("a connection");
+    flooder.emit("join_session", &[json!({"sessionId": session.id})]);
+    assert_eq!(flooder.event().await.expect("a greeting").name, "session_joined");
+    let mut neighbour = shop.dial().connect().await.expect("a connection");
+    for n in 1..=CALLS {
+        flooder.emit("send_message", &[json!({"sessionId": session.id, "message": n.to_string()})]);
+    }
+    let (mut stored, mut refused) = (Vec::new(), 0);
+    while stored.len() + refused < CALLS {
+        let event = flooder.event().await.expect("an answer to each call");
+        match event.name.as_str() {
+            "new_message" => stored.push(event.args[0]["message"].clone()),
+            "error" => {
+                assert_eq!(event.args[0], json!({"message": "Too many requests"}));
+                refused += 1;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_alive(&mut neighbour).await;
+    assert!((100..200).contains(&stored.len()), "{} were stored", stored.len());
+    let numbers: Vec<usize> = stored.iter().map(|t| t.as_str().and_then(|t| t.parse().ok()).expect("a number")).collect();
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    let history = shop.history(&session.id).await;
+    assert_eq!(history.iter().map(|m| m["message"].clone()).collect::<Vec<_>>(), stored);
+}
+
+/// It asks for acknowledgements and reads none of them, so the server can neither answer nor read on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s35_a_flooder_that_does_not_read_its_answers_is_cut_off() {
+    let shop = Shop::open(&[("WRITE_STALL_SECONDS", "1")]).await;
+    let session = shop.session("u1").await;
+    let mut agent = shop.join(&session.id, &session.agent, "agent").await;
+    let mut neighbour = shop.dial().connect().await.expect("a connection");
+    let mut flooder = Raw::connect(shop.server.address(), &json!({"apiKey": KEY}), Some(8_192)).await;
+    flooder.text(&format!("42{}", json!(["join_session", {"sessionId": session.id, "userId": "u1"}]))).await;
+    let before = shop.server.resident_kb();
+    let flood = (0..400_000).map(|n| format!("42{n}{}", json!(["send_message", {"n": "x".repeat(100)}])));
+    flooder.burst(flood).await;
+    loop {
+        let event = agent.event().await.expect("the flooder leaves");
+        if event.name == "user_left" {
+            break;
+        }
+    }
+    assert_alive(&mut neighbour).await;
+    let grown = shop.server.resident_kb().saturating_sub(before);
+    assert!(grown < GROWTH_KB, "the server grew by {grown} kB");
+}
+
+async fn next_message(client: &mut Client) -> HashMap<String, serde_json::Value> {
+    loop {
+        let event = client.event().await.expect("a message");
+        match event.name.as_str() {
+            "new_message" => return serde_json::from_value(event.args[0].clone()).expect("an object"),
+            "user_joined" | "user_typing" => {}
+            other => panic!("{other} {:?}", event.args),
+        }
+    }
+}
