@@ -112,7 +112,8 @@ impl Node {
         let contract = rest::router(rest).merge(self.sockets.router()).layer(cors(Arc::clone(&self.trust)));
         let files = files::client_router(&config.socket_io_client_dir);
         let probes = probes::router(Probes { desk: Arc::clone(&self.desk), stopping });
-        contract.merge(files).merge(probes).layer(CatchPanicLayer::new())
+        let documents = if config.mode == Mode::Production { Router::new() } else { files::documents_router() };
+        contract.merge(files).merge(documents).merge(probes).layer(CatchPanicLayer::new())
     }
 }
 

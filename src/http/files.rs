@@ -1,4 +1,5 @@
-//! The files this server hands out: the Socket.IO client, as the Node server does, and the page for people who open `/` in a browser.
+//! The files this server hands out: the Socket.IO client, as the Node server does, the page for people who open `/` in a browser,
+//! and, outside production, the documents that it links to.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,13 @@ use axum::routing::get;
 
 /// The page for browsers.
 const PAGE: &str = include_str!("../../static/index.html");
+
+/// The documents that the page links to.
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("/docs/support.md", include_str!("../../docs/dialects/support.md")),
+    ("/docs/ARCHITECTURE.md", include_str!("../../docs/ARCHITECTURE.md")),
+    ("/docs/README.md", include_str!("../../README.md")),
+];
 
 /// What the page may load: itself and this server. Unlike REST answers it must not upgrade to https, or `http://localhost` breaks.
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; object-src 'none'";
@@ -37,6 +45,12 @@ pub fn client_router(folder: &Path) -> Router {
             router.route(&format!("/socket.io/{name}"), get(serve))
         })
         .with_state(folder)
+}
+
+/// The documents as plain text.
+pub fn documents_router() -> Router {
+    let plain = |text: &'static str| get(async move || ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text));
+    DOCUMENTS.iter().fold(Router::new(), |router, (path, text)| router.route(path, plain(text)))
 }
 
 /// The page, with headers that let it work.
