@@ -68,7 +68,10 @@ impl Line for Conn {
 
     async fn leave(&self, session: &SessionId) {
         self.tails.leave(session, &self.id).await;
-        self.outlet.exit(session_room(session));
+        // A closed socket is in no room any more, and its id may belong to the client's next socket already.
+        if self.outlet.is_open() {
+            self.outlet.exit(session_room(session));
+        }
     }
 }
 
@@ -91,7 +94,6 @@ impl Conn {
         if leaving.is_err() {
             tracing::error!(conn.id = %self.id, "a panic while a socket left");
         }
-        self.outlet.exit(own_room(&self.id));
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.name(), reason, "socket gone");
     }
 
