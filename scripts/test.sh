@@ -26,6 +26,7 @@ main() {
   fi
   cargo build --quiet || failed+=(build)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js || failed+=(JavaScript)
+  HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --client 4.8 --transport upgrade --base /help/desk || failed+=("JavaScript at a base path")
 
   [ "${#failed[@]}" -eq 0 ]
 }

@@ -8,20 +8,21 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header, request::Parts};
+use futures_util::future::{join_all, try_join_all};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::{self, Auth};
 use crate::cluster::bus::LocalBus;
-use crate::config::{Config, Mode, Store as StoreConfig};
-use crate::dialect::support::Support;
+use crate::config::{Config, Mode, Mount, Store as StoreConfig};
+use crate::dialect;
 use crate::dialect::support::rest::{self, Rest};
 use crate::domain::desk::{Desk, Ports};
 use crate::domain::principal::Realm;
 use crate::domain::store::Store;
-use crate::domain::time::{Clock, SystemClock};
-use crate::http::files;
+use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::http::files::{self, Served};
 use crate::http::probes::{self, Probes};
 use crate::http::serve::{WatchedListener, serve};
 use crate::http::trust::{Rules, Trust};
@@ -41,47 +42,70 @@ const LEGACY_TOKENS_MS: i64 = 30 * 24 * 3_600 * 1_000;
 /// Runs the server until `shutdown` begins and the connections have had their time.
 ///
 /// # Errors
-/// Whatever keeps it from starting: the address, the data folder, the database.
+/// Whatever keeps it from starting: an address, the data folder, the database.
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (HOST, PORT)"))?;
+    let mut listeners = Vec::new();
+    for (port, _) in by_port(&config) {
+        let address = SocketAddr::new(config.host, port.unwrap_or(config.port));
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.with_context(|| format!("cannot listen on {address} (HOST, PORT, MOUNTS)"))?);
+    }
     let node = Node::build(&config).await?;
     let stopping = Arc::new(AtomicBool::new(false));
-    let router = node.router(&config, Arc::clone(&stopping));
-    let listener_address = listener.local_addr()?;
-    let repairs = repair_forever(Arc::clone(&node.desk));
-    tracing::info!(store = node.store_name, mode = config.mode.name(), "listening on http://{listener_address}");
+    let mut serving = Vec::new();
+    for (listener, listens) in listeners.into_iter().zip(&node.listens) {
+        tracing::info!(store = node.store_name, mode = config.mode.name(), "listening on http://{}", listener.local_addr()?);
+        let (router, told) = (node.router(&config, listens, &stopping), shutdown.clone());
+        let watched = WatchedListener::new(listener, config.limits.write_stall);
+        serving.push(serve(watched, router, async move { told.signalled().await }));
+    }
     if let Some(open) = config.open_acts() {
         tracing::warn!("{open}");
     }
-    let told = shutdown.clone();
-    let stop = async move { told.signalled().await };
-    let serving = serve(WatchedListener::new(listener, config.limits.write_stall), router, stop);
     let closing = async {
         shutdown.signalled().await;
         tracing::info!("stopping");
         stopping.store(true, Ordering::Relaxed);
-        node.sockets.close().await;
+        join_all(node.listens.iter().map(|l| l.sockets.close())).await;
         tokio::time::timeout(config.shutdown, std::future::pending::<()>()).await
     };
     tokio::select! {
-        served = serving => served.context("the listener failed")?,
+        served = try_join_all(serving) => drop(served.context("a listener failed")?),
         _ = closing => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
-        () = repairs => {}
+        () = repair_forever(Arc::clone(&node.desk)) => {}
     }
-    let errors = node.sockets.emit_errors();
+    let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
     Ok(())
+}
+
+/// The mounts of each listener. The one of `PORT` comes first and is always there, for the probes.
+fn by_port(config: &Config) -> Vec<(Option<u16>, Vec<&Mount>)> {
+    let mut ports = vec![None];
+    for mount in &config.mounts {
+        if !ports.contains(&mount.port) {
+            ports.push(mount.port);
+        }
+    }
+    ports.into_iter().map(|port| (port, config.mounts.iter().filter(|m| m.port == port).collect())).collect()
 }
 
 /// The parts of a running node.
 struct Node {
     desk: Arc<Desk>,
     trust: Arc<Trust>,
-    sockets: Sockets,
+    gateway: Arc<Gateway>,
+    listens: Vec<Listens>,
+    page: Arc<str>,
     store_name: &'static str,
-    clock: SystemClock,
+    started: Timestamp,
+}
+
+/// What one listener serves.
+struct Listens {
+    sockets: Sockets,
+    mounts: Vec<Mount>,
 }
 
 impl Node {
@@ -94,27 +118,55 @@ impl Node {
         let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         let trust = Arc::new(trust(config));
-        let limits = Limits {
-            max_message_bytes: config.limits.message_bytes,
-            sockets_per_address: PerAddress::new(config.limits.connections_per_ip),
-        };
-        let sockets = Sockets::mount(Arc::clone(&desk), &gateway, Arc::new(Support), Arc::clone(&trust), limits);
-        Ok(Self { desk, trust, sockets, store_name, clock })
+        let listens = listens(config, &desk, &gateway, &trust);
+        let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
+        let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
+        Ok(Self { desk, trust, gateway, listens, page, store_name, started: clock.now() })
     }
 
-    fn router(&self, config: &Config, stopping: Arc<AtomicBool>) -> Router {
-        let rest = Rest {
-            desk: Arc::clone(&self.desk),
-            trust: Arc::clone(&self.trust),
-            environment: config.mode.name(),
-            started: self.clock.now(),
-        };
-        let contract = rest::router(rest).merge(self.sockets.router()).layer(cors(Arc::clone(&self.trust)));
+    fn router(&self, config: &Config, listens: &Listens, stopping: &Arc<AtomicBool>) -> Router {
+        let mut contracts = listens.sockets.router();
+        for mount in &listens.mounts {
+            let contract = self.contract(config, mount.realm);
+            contracts = match mount.base.as_str() {
+                "/" => contracts.merge(contract),
+                base => contracts.nest_service(base, contract),
+            };
+        }
         let files = files::client_router(&config.socket_io_client_dir);
-        let probes = probes::router(Probes { desk: Arc::clone(&self.desk), stopping });
+        let probes = probes::router(Probes { desk: Arc::clone(&self.desk), stopping: Arc::clone(stopping) });
         let documents = if config.mode == Mode::Production { Router::new() } else { files::documents_router() };
-        contract.merge(files).merge(documents).merge(probes).layer(CatchPanicLayer::new())
+        contracts.layer(cors(Arc::clone(&self.trust))).merge(files).merge(documents).merge(probes).layer(CatchPanicLayer::new())
     }
+
+    /// The REST paths of a contract.
+    fn contract(&self, config: &Config, realm: Realm) -> Router {
+        match realm {
+            Realm::Support => rest::router(Rest {
+                desk: Arc::clone(&self.desk),
+                trust: Arc::clone(&self.trust),
+                environment: config.mode.name(),
+                started: self.started,
+                page: Arc::clone(&self.page),
+            }),
+        }
+    }
+}
+
+/// The Socket.IO services of all listeners, with their contracts mounted.
+fn listens(config: &Config, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Arc<Trust>) -> Vec<Listens> {
+    let limits =
+        Limits { max_message_bytes: config.limits.message_bytes, sockets_per_address: PerAddress::new(config.limits.connections_per_ip) };
+    let mut all = Vec::new();
+    for (_, mounts) in by_port(config) {
+        let mut sockets = Sockets::new(gateway, Arc::clone(trust), limits.clone());
+        for mount in &mounts {
+            sockets.mount(desk, &dialect::of(mount.realm), &mount.base);
+        }
+        all.push(Listens { sockets, mounts: mounts.into_iter().cloned().collect() });
+    }
+    gateway.attach(all.iter().map(|l| &l.sockets));
+    all
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, &'static str)> {

@@ -13,11 +13,13 @@ use crate::secret::Secret;
 mod backends;
 mod dotenv;
 mod environment;
+mod mounts;
 mod reader;
 mod report;
 mod values;
 pub mod vars;
 
+pub use mounts::Mount;
 pub use report::{Problem, Problems, Warning};
 
 use reader::Reader;
@@ -33,6 +35,8 @@ pub struct Config {
     pub port: u16,
     /// `SHUTDOWN_SECONDS`: how long connections may take to finish.
     pub shutdown: Duration,
+    /// `MOUNTS`: the contracts and their addresses.
+    pub mounts: Vec<Mount>,
     /// `SOCKET_IO_CLIENT_DIR`: the folder with `socket.io.js`.
     pub socket_io_client_dir: PathBuf,
     /// `FRONTEND_URL`, `FRONTEND_URLS` and `CORS_ORIGIN`.
@@ -165,6 +169,7 @@ impl Config {
             host: host(r, mode),
             port: r.number(&vars::PORT, 0..=65_535),
             shutdown: Duration::from_secs(r.number(&vars::SHUTDOWN_SECONDS, 0..=600)),
+            mounts: mounts::mounts(r),
             socket_io_client_dir: r.text(&vars::SOCKET_IO_CLIENT_DIR).into(),
             origins: origins(r, mode),
             jwt_secret: jwt_secret(r, mode),

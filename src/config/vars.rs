@@ -67,6 +67,13 @@ variables! {
             example: "10",
             ..PLAIN
         };
+        MOUNTS: Var {
+            default: "support@/",
+            meaning: "which contract is served where: a base path, a port of its own, or both",
+            expected: "a list of contract@[:port]/path with the contract support, each at an address of its own",
+            example: "support@/chat,support@:3001/",
+            ..PLAIN
+        };
         SOCKET_IO_CLIENT_DIR: Var {
             default: "static/node_modules/socket.io-client/dist",
             meaning: "the folder with socket.io.js, which is served to pages",

@@ -115,7 +115,9 @@ pub trait Line: Send + Sync {
     async fn leave(&self, session: &SessionId);
 }
 
-/// The dialects by name, as mounts name them.
-pub fn named(name: &str) -> Option<Arc<dyn Dialect>> {
-    (name == "support").then(|| Arc::new(support::Support) as Arc<dyn Dialect>)
+/// The contract of a realm.
+pub fn of(realm: Realm) -> Arc<dyn Dialect> {
+    match realm {
+        Realm::Support => Arc::new(support::Support),
+    }
 }

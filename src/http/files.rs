@@ -53,10 +53,31 @@ pub fn documents_router() -> Router {
     DOCUMENTS.iter().fold(Router::new(), |router, (path, text)| router.route(path, plain(text)))
 }
 
-/// The page, with headers that let it work.
-pub fn page() -> Response {
+/// What the page says of one contract.
+pub struct Served {
+    /// Its name.
+    pub dialect: &'static str,
+    /// The port, where it is not the page's own.
+    pub port: Option<u16>,
+    /// The base path, `/` or without a slash at its end.
+    pub base: String,
+}
+
+/// The page, with a row for each contract that is served.
+pub fn page_of(mounts: &[Served]) -> Arc<str> {
+    let row = |served: &Served| {
+        let Served { dialect, port, base } = served;
+        let host = port.map_or(String::new(), |p| format!("port {p}, "));
+        let rest = base.trim_end_matches('/');
+        format!("<tr><td><code>{dialect}</code></td><td>{host}<code>{rest}/api/…</code></td><td>namespace <code>{base}</code></td></tr>")
+    };
+    PAGE.replace("<!-- mounts -->", &mounts.iter().map(row).collect::<String>()).into()
+}
+
+/// The page as an answer, with headers that let it work.
+pub fn page(text: &Arc<str>) -> Response {
     let policy = [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY))];
-    (policy, Html(PAGE)).into_response()
+    (policy, Html(text.to_string())).into_response()
 }
 
 /// A file of the client, to be cached and asked for again: a new version shows at once.

@@ -9,6 +9,8 @@ use socketioxide::SocketIo;
 use tokio::sync::mpsc;
 
 use super::conn::{own_room, session_room};
+use super::mount::Sockets;
+use super::outlet::EmitErrors;
 use super::tails::Tails;
 use crate::cluster::bus::SessionBus;
 use crate::dialect::Dialect;
@@ -21,6 +23,7 @@ use crate::domain::store::Store;
 const QUEUE: usize = 4_096;
 
 /// A contract's sockets, for broadcasts.
+#[derive(Clone)]
 pub(super) struct Audience {
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) io: SocketIo,
@@ -34,6 +37,7 @@ pub struct Gateway {
     signals: mpsc::Sender<Passing>,
     audiences: Arc<OnceLock<Vec<Audience>>>,
     dropped_signals: AtomicU64,
+    errors: Arc<EmitErrors>,
 }
 
 /// A signal on its way.
@@ -53,15 +57,21 @@ impl Gateway {
         let (signals, queue) = mpsc::channel(QUEUE);
         let audiences: Arc<OnceLock<Vec<Audience>>> = Arc::default();
         tokio::spawn(send_signals(queue, Arc::clone(&audiences)));
-        Arc::new(Self { bus, tails, signals, audiences, dropped_signals: AtomicU64::new(0) })
+        Arc::new(Self { bus, tails, signals, audiences, dropped_signals: AtomicU64::new(0), errors: Arc::default() })
+    }
+
+    /// How often sending to a socket failed.
+    pub fn emit_errors(&self) -> &Arc<EmitErrors> {
+        &self.errors
     }
 
     pub(super) fn tails(&self) -> &Arc<Tails> {
         &self.tails
     }
 
-    /// Tells the gateway, once, whom signals are for.
-    pub(super) fn attach(&self, audiences: Vec<Audience>) {
+    /// Tells the gateway, once, of all listeners whose sockets signals are for.
+    pub fn attach<'s>(&self, listeners: impl Iterator<Item = &'s Sockets>) {
+        let audiences = listeners.flat_map(Sockets::audiences).cloned().collect();
         if self.audiences.set(audiences).is_err() {
             tracing::error!("the gateway has its audiences already");
         }

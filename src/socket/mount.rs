@@ -17,6 +17,7 @@ use super::admit::{self, Door};
 use super::gate::{self, Gates};
 use super::gateway::{Audience, Gateway};
 use super::outlet::EmitErrors;
+use super::tails::Tails;
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
 use crate::http::trust::Trust;
@@ -43,16 +44,21 @@ pub struct Limits {
     pub sockets_per_address: PerAddress,
 }
 
-/// The Socket.IO side of a listener.
+/// The Socket.IO side of a listener: one service, with a namespace for each contract that is mounted.
 pub struct Sockets {
     io: SocketIo,
     router: Router,
+    audiences: Vec<Audience>,
+    trust: Arc<Trust>,
+    tails: Arc<Tails>,
+    places: PerAddress,
+    gates: Arc<Gates>,
     errors: Arc<EmitErrors>,
 }
 
 impl Sockets {
-    /// Mounts the contract on namespace `/` of `/socket.io/`.
-    pub fn mount(desk: Arc<Desk>, gateway: &Gateway, dialect: Arc<dyn Dialect>, trust: Arc<Trust>, limits: Limits) -> Self {
+    /// A service without contracts. Its namespace `/` exists, because clients of Socket.IO 2.x open it before any other; it can do nothing.
+    pub fn new(gateway: &Gateway, trust: Arc<Trust>, limits: Limits) -> Self {
         let (service, io) = SocketIo::builder()
             .max_payload(limits.max_message_bytes as u64)
             .ws_max_message_size(limits.max_message_bytes)
@@ -62,37 +68,43 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
+        io.ns("/", async || {});
         let gates = Arc::new(Gates::default());
-        let errors = Arc::new(EmitErrors::default());
-        let door = Door {
-            gates: Arc::clone(&gates),
-            errors: Arc::clone(&errors),
-            desk,
-            dialect: Arc::clone(&dialect),
-            trust: Arc::clone(&trust),
-            tails: Arc::clone(gateway.tails()),
-            places: limits.sockets_per_address,
-        };
-        let door = Arc::new(door);
-        let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
-        let connected = async |socket: SocketRef| admit::connected(&socket);
-        let namespace = "/".to_owned();
-        io.ns(namespace.clone(), connected.with(admit));
-        gateway.attach(vec![Audience { dialect, io: io.clone(), namespace }]);
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
-        let paced = abandon::watched(routes, service).layer(from_fn_with_state(gates, gate::pace));
-        let router = paced.layer(from_fn_with_state(trust, check_origin));
-        Self { io, router, errors }
+        let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
+        let router = paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin));
+        let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
+        let errors = Arc::clone(gateway.emit_errors());
+        Self { io, router, audiences: Vec::new(), trust, tails, places, gates, errors }
+    }
+
+    /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
+    pub fn mount(&mut self, desk: &Arc<Desk>, dialect: &Arc<dyn Dialect>, base: &str) {
+        let namespaces = if base == "/" { vec![base.to_owned()] } else { vec![base.to_owned(), format!("{base}/")] };
+        for namespace in namespaces {
+            let door = Arc::new(Door {
+                desk: Arc::clone(desk),
+                dialect: Arc::clone(dialect),
+                trust: Arc::clone(&self.trust),
+                tails: Arc::clone(&self.tails),
+                places: self.places.clone(),
+                gates: Arc::clone(&self.gates),
+                errors: Arc::clone(&self.errors),
+            });
+            let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
+            let connected = async |socket: SocketRef| admit::connected(&socket);
+            self.io.ns(namespace.clone(), connected.with(admit));
+            self.audiences.push(Audience { dialect: Arc::clone(dialect), io: self.io.clone(), namespace });
+        }
+    }
+
+    pub(super) fn audiences(&self) -> &[Audience] {
+        &self.audiences
     }
 
     /// The routes of `/socket.io/`.
     pub fn router(&self) -> Router {
         self.router.clone()
-    }
-
-    /// How often sending failed.
-    pub fn emit_errors(&self) -> &EmitErrors {
-        &self.errors
     }
 
     /// Closes every socket, as far as they let themselves be closed within two seconds.

@@ -13,6 +13,7 @@ mod config;
 mod documents;
 mod faults;
 mod harness;
+mod mounts;
 mod security;
 mod start;
 mod store;

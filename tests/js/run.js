@@ -1,4 +1,6 @@
-// Replays transcripts with the official socket.io-client: node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [FILE …]
+// Replays transcripts with the official socket.io-client:
+// node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [--base /path] [FILE …]
+// With a base the contract is mounted there, and every path and namespace of the transcripts is taken below it.
 "use strict";
 
 const fs = require("node:fs");
@@ -29,7 +31,7 @@ class Client {
     this.transports = transports;
     this.queue = [];
     this.waiting = undefined;
-    this.socket = io(`http://127.0.0.1:${port}`, options);
+    this.socket = io(`http://127.0.0.1:${port}${wanted.base}`, options);
     this.socket.onAny((name, ...args) => {
       this.queue.push({ name, args });
       this.waiting?.();
@@ -166,7 +168,8 @@ class Play {
     const content = fill(body, this.vars);
     const text = content === undefined || raw ? content : JSON.stringify(content);
     if (body !== undefined && !raw) filled["Content-Type"] ??= "application/json";
-    this.got = await within(send(this.server.port, method, fillText(template, this.vars), filled, text), "no answer in time");
+    const target = below(fillText(template, this.vars));
+    this.got = await within(send(this.server.port, method, target, filled, text), "no answer in time");
   }
 
   answer({ status, body }) {
@@ -202,6 +205,12 @@ class Play {
   }
 }
 
+/** A path of the contract below its base; the server's own paths stay where they are. */
+function below(target) {
+  const own = ["/socket.io", "/healthz", "/readyz", "/docs"].some((prefix) => target.startsWith(prefix));
+  return own ? target : wanted.base + target;
+}
+
 /** Sends a request over a connection of its own; the body of the answer is a text where it is not JSON. */
 function send(port, method, target, headers, text) {
   return new Promise((resolve, reject) => {
@@ -230,7 +239,8 @@ async function playFile(file, io, transports) {
   let server, play;
   try {
     const script = parse(fs.readFileSync(file, "utf8"));
-    server = await Server.start(script.env);
+    const mounts = wanted.base ? { MOUNTS: `support@${wanted.base}` } : {};
+    server = await Server.start({ ...mounts, ...script.env });
     play = new Play(io, transports, server);
     await play.run(script);
     return undefined;
@@ -244,11 +254,12 @@ async function playFile(file, io, transports) {
 }
 
 function argumentsOf(args) {
-  const wanted = { client: Object.keys(CLIENTS), transport: Object.keys(TRANSPORTS), files: [] };
+  const wanted = { client: Object.keys(CLIENTS), transport: Object.keys(TRANSPORTS), base: "", files: [] };
   const known = { client: CLIENTS, transport: TRANSPORTS };
   for (let i = 0; i < args.length; i += 1) {
     const option = /^--(client|transport)$/.exec(args[i])?.[1];
-    if (!option) wanted.files.push(path.resolve(args[i]));
+    if (args[i] === "--base") wanted.base = args[(i += 1)] ?? "";
+    else if (!option) wanted.files.push(path.resolve(args[i]));
     else wanted[option] = (args[(i += 1)] ?? "").split(",");
     for (const value of option ? wanted[option] : []) {
       if (!Object.hasOwn(known[option], value)) throw new Error(`no such ${option}: ${value}`);
@@ -261,8 +272,9 @@ function argumentsOf(args) {
   return wanted;
 }
 
+const wanted = argumentsOf(process.argv.slice(2));
+
 async function main() {
-  const wanted = argumentsOf(process.argv.slice(2));
   let passed = 0;
   let failed = 0;
   for (const version of wanted.client) {

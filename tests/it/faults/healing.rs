@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, pending};
 use helpline::cluster::bus::{Listener, SessionBus};
-use helpline::dialect::support::Support;
+use helpline::dialect;
 use helpline::domain::desk::{Desk, Ports};
 use helpline::domain::entry::Entry;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
@@ -151,7 +151,9 @@ async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>)
     let ports = Ports { store: Arc::clone(store), announce, authority: authority(), clock: Arc::new(SystemClock) };
     let desk = Arc::new(Desk::new(ports, None));
     let limits = Limits { max_message_bytes: 1_000_000, sockets_per_address: PerAddress::new(None) };
-    let sockets = Sockets::mount(Arc::clone(&desk), &gateway, Arc::new(Support), Arc::new(Trust::default()), limits);
+    let mut sockets = Sockets::new(&gateway, Arc::new(Trust::default()), limits);
+    sockets.mount(&desk, &dialect::of(Realm::Support), "/");
+    gateway.attach(std::iter::once(&sockets));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(serve(WatchedListener::new(listener, Duration::from_secs(20)), sockets.router(), pending()));

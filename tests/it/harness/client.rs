@@ -41,12 +41,14 @@ pub(crate) struct Dial {
     address: SocketAddr,
     auth: Option<Value>,
     headers: Vec<(String, String)>,
+    /// What stands before the payload of every packet: empty for the namespace `/`.
+    namespace: String,
 }
 
 impl Dial {
     /// A connection to this server.
     pub(crate) fn to(address: SocketAddr) -> Self {
-        Self { address, auth: None, headers: Vec::new() }
+        Self { address, auth: None, headers: Vec::new(), namespace: String::new() }
     }
 
     /// With this `auth` object.
@@ -58,6 +60,12 @@ impl Dial {
     /// With this header on the WebSocket handshake, for example `Origin`.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// To this namespace instead of `/`.
+    pub(crate) fn namespace(mut self, name: &str) -> Self {
+        self.namespace = format!("{name},");
         self
     }
 
@@ -76,12 +84,13 @@ impl Dial {
         let refused = |e| Refused::Handshake(Box::new(e));
         let (mut socket, _) = connect_async(request).await.map_err(refused)?;
         let auth = self.auth.map(|a| a.to_string()).unwrap_or_default();
-        socket.send(Message::text(format!("40{auth}"))).await.map_err(refused)?;
+        socket.send(Message::text(format!("40{}{auth}", self.namespace))).await.map_err(refused)?;
         while let Some(frame) = socket.next().await {
             let Message::Text(text) = frame.map_err(refused)? else { continue };
             if text.starts_with("40") {
-                return Ok(Client::run(socket));
+                return Ok(Client::run(socket, self.namespace));
             } else if let Some(error) = text.strip_prefix("44") {
+                let error = error.strip_prefix(&self.namespace).unwrap_or(error);
                 let error: Value = serde_json::from_str(error).expect("a CONNECT_ERROR packet");
                 return Err(Refused::Connect(error["message"].as_str().unwrap_or_default().into()));
             } else if text == "2" {
@@ -98,21 +107,23 @@ pub(crate) struct Client {
     events: mpsc::UnboundedReceiver<Event>,
     acks: Acks,
     last_ack: u64,
+    namespace: String,
     task: JoinHandle<()>,
 }
 
 impl Client {
-    fn run(socket: Socket) -> Self {
+    fn run(socket: Socket, namespace: String) -> Self {
         let (frames, outgoing) = mpsc::unbounded_channel();
         let (incoming, events) = mpsc::unbounded_channel();
         let acks = Acks::default();
-        let task = tokio::spawn(exchange(socket, outgoing, incoming, Arc::clone(&acks)));
-        Self { frames, events, acks, last_ack: 0, task }
+        let task =
+            tokio::spawn(exchange(socket, outgoing, Inbound { namespace: namespace.clone(), events: incoming, acks: Arc::clone(&acks) }));
+        Self { frames, events, acks, last_ack: 0, namespace, task }
     }
 
     /// Emits an event.
     pub(crate) fn emit(&self, event: &str, args: &[Value]) {
-        self.send_text(&format!("42{}", packet(event, args)));
+        self.send_text(&format!("42{}{}", self.namespace, packet(event, args)));
     }
 
     /// Emits an event and asks for its acknowledgement, which [`Client::ack`] awaits.
@@ -120,7 +131,7 @@ impl Client {
         self.last_ack += 1;
         let (answer, receiver) = oneshot::channel();
         self.acks.lock().expect("the acks").insert(self.last_ack, answer);
-        if self.frames.send(format!("42{}{}", self.last_ack, packet(event, args))).is_err() {
+        if self.frames.send(format!("42{}{}{}", self.namespace, self.last_ack, packet(event, args))).is_err() {
             self.acks.lock().expect("the acks").clear();
         }
         receiver
@@ -170,7 +181,7 @@ impl Client {
 
     /// Leaves the namespace and closes the connection, as a frontend's `disconnect()` does.
     pub(crate) async fn disconnect(self) {
-        self.send_text("41");
+        self.send_text(&format!("41{}", self.namespace));
         let Self { frames, task, .. } = self;
         drop(frames);
         timeout(DEADLINE, task).await.expect("the connection closes in time").expect("the client's task ends well");
@@ -181,8 +192,15 @@ fn packet(event: &str, args: &[Value]) -> Value {
     std::iter::once(json!(event)).chain(args.iter().cloned()).collect()
 }
 
+/// Where what comes goes.
+struct Inbound {
+    namespace: String,
+    events: mpsc::UnboundedSender<Event>,
+    acks: Acks,
+}
+
 /// Sends what is queued and sorts what comes, until either side ends.
-async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<String>, incoming: mpsc::UnboundedSender<Event>, acks: Acks) {
+async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<String>, inbound: Inbound) {
     loop {
         tokio::select! {
             frame = outgoing.recv() => match frame {
@@ -192,7 +210,7 @@ async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Stri
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => if socket.send(Message::text("3")).await.is_err() { break },
                 Some(Ok(Message::Text(text))) if text.as_str() == "41" => break,
-                Some(Ok(Message::Text(text))) => sort(&text, &incoming, &acks),
+                Some(Ok(Message::Text(text))) => sort(&text.replacen(&inbound.namespace, "", 1), &inbound.events, &inbound.acks),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => break,
             },
@@ -200,7 +218,7 @@ async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Stri
     }
     // In this order nothing that is asked from now on waits for an answer.
     drop(outgoing);
-    acks.lock().expect("the acks").clear();
+    inbound.acks.lock().expect("the acks").clear();
 }
 
 /// The event of a packet that is one.

@@ -56,6 +56,8 @@ pub struct Rest {
     pub environment: &'static str,
     /// When this process started, for the uptime.
     pub started: Timestamp,
+    /// The page for people who open the contract's root in a browser.
+    pub page: Arc<str>,
 }
 
 /// All paths of the contract, its own 404 included.

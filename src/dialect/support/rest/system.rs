@@ -24,7 +24,7 @@ impl Rest {
 pub(super) async fn root(State(rest): State<Rest>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/html") {
-        return files::page();
+        return files::page(&rest.page);
     }
     Json(json!({
         "success": true,
