@@ -58,6 +58,7 @@ transcripts! {
     origins,
     queue,
     rate,
+    reconnect,
     rest_auth,
     restart,
     resume,

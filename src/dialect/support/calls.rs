@@ -55,10 +55,10 @@ impl Conversation for Seat {
         let outcome = match call.event.as_str() {
             "join_session" => self.join(desk, line, payload).await,
             "leave_session" => self.leave(desk, line, payload).await,
-            "send_message" => self.send(desk, payload).await,
-            "typing_start" => self.typing(desk, line, payload, true),
-            "typing_stop" => self.typing(desk, line, payload, false),
-            "typing" => self.typing(desk, line, payload, payload.get("isTyping").and_then(Value::as_bool).unwrap_or(false)),
+            "send_message" => self.send(desk, line, payload).await,
+            "typing_start" => self.typing(desk, line, payload, true).await,
+            "typing_stop" => self.typing(desk, line, payload, false).await,
+            "typing" => self.typing(desk, line, payload, payload.get("isTyping").and_then(Value::as_bool).unwrap_or(false)).await,
             "resume" => self.resume(desk, payload).await,
             // Unknown events are ignored, as the original does; only an acknowledgement says so.
             _ => return Reply { ack: invalid("UNKNOWN_EVENT", "Unknown event"), error: None },
@@ -91,6 +91,19 @@ impl Seat {
         let named = named.ok_or(Refused::input("SESSION_ID_REQUIRED", "SessionId is required"))?;
         let id = SessionId::parse(named).ok_or(Refused::because(&Error::SessionNotFound, "Failed to join session"))?;
         let person = self.person_to_join_as(payload).ok_or(Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
+        let last_seq = payload.get("lastSeq").and_then(Value::as_u64);
+        let (status, head_seq) = self.sit_down(desk, line, person, (id.clone(), last_seq)).await?;
+        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status, "headSeq": head_seq}))
+    }
+
+    /// Joins as `person` and greets; answers the session's status and the number up to which the greeting reaches.
+    async fn sit_down(
+        &mut self,
+        desk: &Desk,
+        line: &dyn Line,
+        person: Person,
+        (id, last_seq): (SessionId, Option<u64>),
+    ) -> Result<(&'static str, u64), Refused> {
         let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
         if self.joined.len() >= MOST_SESSIONS && !self.joined.iter().any(|(s, _)| *s == id) {
             return Err(Refused::input("TOO_MANY_SESSIONS", "Failed to join session"));
@@ -99,7 +112,7 @@ impl Seat {
         let (view, status) = (session.clone(), session.status.name());
         let admission = Admission {
             session: id.clone(),
-            last_seq: payload.get("lastSeq").and_then(Value::as_u64),
+            last_seq,
             history: GREETING_LIMIT,
             greeting: Box::new(move |messages| vec![Frame::new("session_joined", &views::session_joined(&view, messages))]),
         };
@@ -109,7 +122,17 @@ impl Seat {
         self.joined.retain(|(s, _)| *s != id);
         self.joined.push((id.clone(), person.clone()));
         desk.signal(&id, Signal::Joined { person, at: desk.now() }, line.id());
-        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status, "headSeq": head_seq}))
+        Ok((status, head_seq))
+    }
+
+    /// Frontends do not join again after their socket has reconnected. The first call that names a session of the token's person joins it,
+    /// as the person's page did before; `session_joined` replaces what the page shows. Where that is refused, the call is answered as ever.
+    async fn join_again(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) {
+        let person = self.who.person().filter(|p| p.role != Role::System).cloned();
+        let named = filled(payload, "sessionId").and_then(SessionId::parse);
+        if let (true, Some(person), Some(id)) = (self.joined.is_empty(), person, named) {
+            let _ = self.sit_down(desk, line, person, (id, None)).await;
+        }
     }
 
     /// Whom this socket joins as: the person of its credential, else the one that the call names; `None` where the two disagree.
@@ -140,7 +163,8 @@ impl Seat {
         Ok(json!({"ok": true}))
     }
 
-    async fn send(&mut self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
+    async fn send(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
+        self.join_again(desk, line, payload).await;
         let invalid = || Refused::input("INVALID_MESSAGE", "Invalid message data");
         let current = self.current.as_ref().ok_or_else(invalid)?;
         let named = filled(payload, "sessionId").ok_or_else(invalid)?;
@@ -158,7 +182,8 @@ impl Seat {
         posted.map(|p| views::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))
     }
 
-    fn typing(&mut self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
+    async fn typing(&mut self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
+        self.join_again(desk, line, payload).await;
         let here = self.current.as_ref().filter(|c| text(payload, "sessionId").is_some_and(|s| s.eq_ignore_ascii_case(c.as_str())));
         // Quirk: typing in a session that is not the joined one is ignored without a word (document 001).
         if let (Some(session), Some(person)) = (here, &self.person) {
