@@ -1,6 +1,8 @@
 //! The composition root: builds every part from the configuration and runs them until the server is told to stop. Decides nothing.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -100,6 +102,7 @@ struct Node {
     page: Arc<str>,
     store_name: &'static str,
     started: Timestamp,
+    _lock: Option<File>,
 }
 
 /// What one listener serves.
@@ -111,7 +114,7 @@ struct Listens {
 impl Node {
     async fn build(config: &Config) -> anyhow::Result<Self> {
         let clock = SystemClock;
-        let (store, store_name) = open_store(config).await?;
+        let Opened { store, name: store_name, lock } = open_store(config).await?;
         let authority = Arc::new(authority(config, store.as_ref(), &clock).await?);
         let gateway = Gateway::new(Arc::clone(&store), Arc::new(LocalBus::default()));
         let ports = Ports { store, announce: Arc::clone(&gateway) as _, authority, clock: Arc::new(clock) };
@@ -121,7 +124,7 @@ impl Node {
         let listens = listens(config, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
         let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
-        Ok(Self { desk, trust, gateway, listens, page, store_name, started: clock.now() })
+        Ok(Self { desk, trust, gateway, listens, page, store_name, started: clock.now(), _lock: lock })
     }
 
     fn router(&self, config: &Config, listens: &Listens, stopping: &Arc<AtomicBool>) -> Router {
@@ -169,17 +172,34 @@ fn listens(config: &Config, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Ar
     all
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, &'static str)> {
+/// An open store.
+struct Opened {
+    store: Arc<dyn Store>,
+    name: &'static str,
+    /// Held while this process uses the data folder.
+    lock: Option<File>,
+}
+
+/// Makes sure that no other process serves from this folder: its sockets would not hear of what this one stores.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(folder)?;
+    let file = File::create(folder.join("helpline.lock"))?;
+    file.try_lock().context("another server uses this folder; stop it, or give each a folder of its own (DATA_DIR)")?;
+    Ok(file)
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Opened> {
     match &config.store {
         StoreConfig::Embedded => {
             let folder = &config.data_dir;
-            let store =
-                Sqlite::open(folder).await.with_context(|| format!("cannot open the database in {} (DATA_DIR)", folder.display()))?;
-            Ok((Arc::new(store), "embedded"))
+            let place = || format!("cannot open the database in {} (DATA_DIR)", folder.display());
+            let lock = lock(folder).with_context(place)?;
+            let store = Sqlite::open(folder).await.with_context(place)?;
+            Ok(Opened { store: Arc::new(store), name: "embedded", lock: Some(lock) })
         }
         StoreConfig::MongoDb { uri, database } => {
             let store = mongo::open(uri.expose(), Some(database)).await.context("cannot open the database (MONGODB_URI)")?;
-            Ok((Arc::new(store), "mongodb"))
+            Ok(Opened { store: Arc::new(store), name: "mongodb", lock: None })
         }
     }
 }

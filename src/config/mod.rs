@@ -218,6 +218,9 @@ impl Config {
         if !self.visitor_tokens_open && self.api_key.is_none() {
             reader.warn("VISITOR_TOKENS=key without API_KEY: only trusted networks can get visitors' tokens");
         }
+        if self.mode == Mode::Production && self.api_key.is_none() {
+            reader.warn("API_KEY is not set: outside TRUSTED_NETWORKS nobody can get a token of an agent");
+        }
         if self.mode != Mode::Production && !self.host.is_loopback() {
             reader.warn(format!("listening on {} outside production; behind a proxy or on a network set NODE_ENV=production", self.host));
         }

@@ -2,6 +2,7 @@
 //! knows no socket library, and never names another dialect.
 
 pub mod support;
+pub mod json;
 pub mod wire;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::Signal;
 use crate::domain::principal::{Peer, Principal, Realm};
+use crate::domain::session::{Session, Status};
 use wire::{Call, Frame};
 
 /// One wire contract.
@@ -81,19 +83,28 @@ pub trait Conversation: Send {
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str);
 }
 
-/// Draws the frames that greet a socket from the first messages of the session, ascending.
-pub type Greeting = Box<dyn FnOnce(&[Entry]) -> Vec<Frame> + Send>;
+/// Draws the frames that greet a socket from the session and its first messages, ascending.
+pub type Greeting = Box<dyn FnOnce(&Session, &[Entry]) -> Vec<Frame> + Send>;
 
 /// How a socket joins a session.
 pub struct Admission {
-    /// The session.
-    pub session: SessionId,
+    /// The session, as it was when the socket was let in.
+    pub session: Session,
     /// The last entry the client has, where it knows; what follows is then delivered, each entry once.
     pub last_seq: Option<u64>,
     /// How many messages the greeting shows at most.
     pub history: u32,
     /// What the socket is greeted with, before any later entry.
     pub greeting: Greeting,
+}
+
+/// How a socket has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The number of the last entry that the greeting takes into account.
+    pub reach: u64,
+    /// How the session stood there.
+    pub status: Status,
 }
 
 /// A socket as a dialect sees it.
@@ -105,11 +116,11 @@ pub trait Line: Send + Sync {
     /// Sends a frame to this socket alone; waits while its buffer is full.
     async fn emit(&self, frame: Frame);
 
-    /// Joins the session's delivery: greets, then delivers every later entry once and in order. Answers the number up to which the greeting reaches.
+    /// Joins the session's delivery: greets, then delivers every later entry once and in order. Answers when the greeting is sent.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where the store cannot be read; the socket has not joined then.
-    async fn join(&self, admission: Admission) -> Result<u64, Error>;
+    async fn join(&self, admission: Admission) -> Result<Joined, Error>;
 
     /// Leaves the session's delivery.
     async fn leave(&self, session: &SessionId);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::json;
 use crate::domain::error::Error;
 use crate::http::status;
 
@@ -31,21 +32,14 @@ impl Frame {
 pub struct Call {
     /// The event's name.
     pub event: String,
-    /// Its arguments; empty where they cannot be read.
-    pub args: Vec<Value>,
+    /// Its first argument, read one level deep; `Null` where there is none or it cannot be read. All others are ignored.
+    pub payload: Value,
 }
 
 impl Call {
-    /// Reads `["event",arg,…]` as it came. Arguments that are no JSON, or nested deeper than 127 levels, count as absent.
-    pub fn parse(event: &str, raw: &str) -> Self {
-        let mut all: Vec<Value> = serde_json::from_str(raw).unwrap_or_default();
-        let args = if all.is_empty() { all } else { all.split_off(1) };
-        Self { event: event.to_owned(), args }
-    }
-
-    /// The first argument; `Null` where there is none. All others are ignored.
-    pub fn payload(&self) -> &Value {
-        self.args.first().unwrap_or(&Value::Null)
+    /// Reads `["event",argument,…]` as it came. An argument that is no JSON counts as absent.
+    pub fn parse(event: &str, packet: &str) -> Self {
+        Self { event: event.to_owned(), payload: json::first_argument(packet).unwrap_or_default() }
     }
 }
 
@@ -82,11 +76,11 @@ mod tests {
 
     #[test]
     fn arguments_are_read_leniently() {
-        let payload = |raw: &str| Call::parse("ev", raw).payload().clone();
+        let payload = |raw: &str| Call::parse("ev", raw).payload;
         assert_eq!(payload(r#"["ev"]"#), Value::Null);
         assert_eq!(payload(r#"["ev",{"a":1},null]"#), serde_json::json!({"a": 1}));
         assert_eq!(payload(r#"["ev",{"a":"#), Value::Null);
-        let deep = format!(r#"["ev",{}{}]"#, "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(payload(&deep), Value::Null);
+        let deep = format!(r#"["ev",{{"a":{}{}}}]"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(payload(&deep), serde_json::json!({"a": []}));
     }
 }

@@ -26,7 +26,7 @@ impl Body {
 
     /// Checks a text against the contract's limit, counted in UTF-16 code units as JavaScript's `length` counts. The text is kept as it is.
     pub fn parse(text: &str, max_utf16: usize) -> Result<Self, BodyError> {
-        if text.trim().is_empty() {
+        if trim(text).is_empty() {
             return Err(BodyError::Blank);
         }
         if text.len() > Self::MAX_BYTES || text.encode_utf16().count() > max_utf16 {
@@ -44,6 +44,11 @@ impl Body {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The text without white space at its ends, as JavaScript's `trim` counts white space.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'))
 }
 
 /// What an entry records.
@@ -178,5 +183,6 @@ mod tests {
         assert!(Body::parse("😀😀", 4).is_ok());
         assert_eq!(Body::parse("😀😀", 3), Err(BodyError::TooLong));
         assert_eq!(Body::parse(" a ", 10).unwrap().as_str(), " a ");
+        assert_eq!((trim("\u{feff}\u{a0} a\u{3000}"), trim("\u{85}")), ("a", "\u{85}"));
     }
 }

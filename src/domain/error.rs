@@ -7,7 +7,7 @@ use super::ids::SessionId;
 pub enum StoreError {
     /// The store cannot be reached, or refuses to work now. Retrying may help.
     #[error("store unavailable: {0}")]
-    Unavailable(#[source] Cause),
+    Unavailable(Cause),
     /// No answer in time; the outcome is unknown unless the method says otherwise. Retrying may help.
     #[error("store did not answer in time during {0}")]
     Timeout(&'static str),

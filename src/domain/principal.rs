@@ -78,9 +78,9 @@ impl Person {
         self.realm == other.realm && self.id == other.id && self.role == other.role
     }
 
-    /// `realm:role:id`, unique per person and side; the key of what exists once per visitor.
+    /// `realm:id`, whatever the role; the key of what exists once per id.
     pub fn key(&self) -> String {
-        format!("{}:{}:{}", self.realm.name(), self.role.name(), self.id)
+        format!("{}:{}", self.realm.name(), self.id)
     }
 }
 

@@ -12,7 +12,7 @@ use super::inbox::{Closed, Inbox, Item};
 use super::outlet::Outlet;
 use super::tails::Tails;
 use crate::dialect::wire::Frame;
-use crate::dialect::{Admission, Conversation, Dialect, Farewell, Line};
+use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line};
 use crate::domain::desk::Desk;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
@@ -54,16 +54,16 @@ impl Line for Conn {
         self.outlet.send_when_able(&frame).await;
     }
 
-    async fn join(&self, admission: Admission) -> Result<u64, Error> {
-        let session = admission.session.clone();
+    async fn join(&self, admission: Admission) -> Result<Joined, Error> {
+        let session = admission.session.id.clone();
         let dialect = Arc::clone(&self.dialect);
-        let reach = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await?;
+        let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await?;
         self.outlet.enter(session_room(&session));
         if !self.outlet.is_open() {
             // The library never forgets a room that a closed socket entered.
             self.outlet.exit(session_room(&session));
         }
-        Ok(reach)
+        Ok(joined)
     }
 
     async fn leave(&self, session: &SessionId) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use socketioxide::extract::SocketRef;
@@ -14,13 +14,30 @@ use tokio::sync::Notify;
 
 use crate::http::serve::{Remote, Valve};
 
-/// From how many known WebSockets on the dead ones are looked for.
-const SWEEP_AT: usize = 1_024;
+/// At how many known sessions dead ones are looked for first.
+const FIRST_SWEEP: usize = 1_024;
 
 /// The gates of all engine sessions, and the WebSockets they read from, by the session's id.
 #[derive(Default)]
 pub(super) struct Gates {
-    sessions: Mutex<HashMap<String, Session>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    sessions: HashMap<String, Session>,
+    sweep_at: usize,
+}
+
+impl Known {
+    /// The place of a session, new or old. Dead ones are forgotten whenever their number may have doubled.
+    fn session(&mut self, id: &str) -> &mut Session {
+        if self.sessions.len() >= self.sweep_at.max(FIRST_SWEEP) {
+            self.sessions.retain(|_, s| s.is_alive());
+            self.sweep_at = self.sessions.len() * 2;
+        }
+        self.sessions.entry(id.to_owned()).or_default()
+    }
 }
 
 /// What is known of one engine session. Its WebSocket may be known before it is admitted, and the other way round.
@@ -28,6 +45,12 @@ pub(super) struct Gates {
 struct Session {
     gate: Weak<Gate>,
     valve: Weak<Valve>,
+}
+
+impl Session {
+    fn is_alive(&self) -> bool {
+        self.gate.strong_count() + self.valve.strong_count() > 0
+    }
 }
 
 /// The gate of one engine session. Opens when it is dropped.
@@ -43,8 +66,8 @@ impl Gates {
     pub(super) fn gate(self: &Arc<Self>, socket: &SocketRef) -> Arc<Gate> {
         let id = socket.id.to_string();
         let gate = Gate { shut: AtomicBool::new(false), opened: Notify::new(), session: id.clone(), gates: Arc::downgrade(self) };
-        let mut sessions = self.sessions();
-        let session = sessions.entry(id).or_default();
+        let mut known = self.known();
+        let session = known.session(&id);
         if let Some(gate) = session.gate.upgrade() {
             return gate;
         }
@@ -59,25 +82,22 @@ impl Gates {
 
     /// The session goes on by this WebSocket. Answers its gate, if it is admitted already.
     fn moves_to(&self, id: &str, valve: &Arc<Valve>) -> Option<Arc<Gate>> {
-        let mut sessions = self.sessions();
-        if sessions.len() >= SWEEP_AT && sessions.len().is_power_of_two() {
-            sessions.retain(|_, s| s.gate.strong_count() + s.valve.strong_count() > 0);
-        }
-        let session = sessions.entry(id.to_owned()).or_default();
+        let mut known = self.known();
+        let session = known.session(id);
         session.valve = Arc::downgrade(valve);
         session.gate.upgrade()
     }
 
     fn find(&self, id: &str) -> Option<Arc<Gate>> {
-        self.sessions().get(id)?.gate.upgrade()
+        self.known().sessions.get(id)?.gate.upgrade()
     }
 
     fn valve(&self, id: &str) -> Option<Arc<Valve>> {
-        self.sessions().get(id)?.valve.upgrade()
+        self.known().sessions.get(id)?.valve.upgrade()
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,27 +148,32 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         self.open();
-        if let Some(gates) = self.gates.upgrade() {
-            gates.sessions().remove(&self.session);
+        let Some(gates) = self.gates.upgrade() else { return };
+        let mut known = gates.known();
+        // The session may have a new gate already, and its WebSocket may outlive this one.
+        if known.sessions.get(&self.session).is_some_and(|s| !s.is_alive()) {
+            known.sessions.remove(&self.session);
         }
     }
 }
 
-/// Makes posts wait at their session's gate, and notes which WebSocket a session goes on by.
+/// Makes posts wait at their session's gate, and notes which WebSocket a session goes on by once the library has taken it.
 pub(super) async fn pace(State(gates): State<Arc<Gates>>, request: Request, next: Next) -> Response {
-    if let Some(id) = session_of(request.uri()) {
-        if request.method() == Method::POST {
-            if let Some(gate) = gates.find(id) {
-                gate.is_open().await;
-            }
-        } else if let Some(ConnectInfo(remote)) = request.extensions().get::<ConnectInfo<Remote>>().filter(|_| is_websocket(request.uri()))
-            && let Some(gate) = gates.moves_to(id, &remote.valve)
-            && gate.shut.load(Ordering::SeqCst)
-        {
-            gate.pause(&remote.valve);
-        }
+    let Some(id) = session_of(request.uri()).map(str::to_owned) else { return next.run(request).await };
+    if request.method() == Method::POST
+        && let Some(gate) = gates.find(&id)
+    {
+        gate.is_open().await;
     }
-    next.run(request).await
+    let websocket = request.extensions().get::<ConnectInfo<Remote>>().filter(|_| is_websocket(request.uri())).cloned();
+    let response = next.run(request).await;
+    if let Some(ConnectInfo(remote)) = websocket.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+        && let Some(gate) = gates.moves_to(&id, &remote.valve)
+        && gate.shut.load(Ordering::SeqCst)
+    {
+        gate.pause(&remote.valve);
+    }
+    response
 }
 
 fn session_of(uri: &Uri) -> Option<&str> {

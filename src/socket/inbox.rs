@@ -128,6 +128,8 @@ impl Sender {
         let calls = self.calls.max_capacity() - self.calls.capacity();
         if waiting + size >= PAUSE_BYTES || calls >= PAUSE_CALLS {
             self.gate.shut();
+            // The task may have emptied the inbox in between, and nothing that it takes would open the gate again.
+            open_if_little_waits(&self.gate, self.bytes.load(Ordering::SeqCst), self.calls.max_capacity() - self.calls.capacity());
         }
     }
 }
@@ -153,10 +155,14 @@ impl Inbox {
     fn took(&self, item: Item) -> Item {
         let size = item.size();
         let bytes = self.bytes.fetch_sub(size, Ordering::SeqCst) - size;
-        if bytes < PAUSE_BYTES / 2 && self.calls.len() < PAUSE_CALLS / 2 {
-            self.gate.open();
-        }
+        open_if_little_waits(&self.gate, bytes, self.calls.len());
         item
+    }
+}
+
+fn open_if_little_waits(gate: &Gate, bytes: usize, calls: usize) {
+    if bytes < PAUSE_BYTES / 2 && calls < PAUSE_CALLS / 2 {
+        gate.open();
     }
 }
 

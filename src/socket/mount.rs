@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use socketioxide::extract::{SocketRef, TryData};
@@ -120,6 +120,9 @@ async fn check_origin(State(trust): State<Arc<Trust>>, request: Request, next: N
     if trust.admits_origin_of(request.headers()) {
         next.run(request).await
     } else {
+        let origin =
+            request.headers().get(header::ORIGIN).map(|o| String::from_utf8_lossy(o.as_bytes()).chars().take(100).collect::<String>());
+        tracing::info!(origin, "a page of a foreign origin was refused a socket; FRONTEND_URL names the pages that may call");
         (StatusCode::FORBIDDEN, "Origin not allowed").into_response()
     }
 }

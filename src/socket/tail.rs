@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outlet::{Outlet, RETRY, Sent};
 use crate::dialect::wire::Frame;
-use crate::dialect::{Admission, Dialect};
-use crate::domain::entry::Entry;
+use crate::dialect::{Admission, Dialect, Joined};
+use crate::domain::entry::{Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::session::{Session, Status};
 use crate::domain::store::Store;
 
 /// How many entries a gap is healed by at once.
@@ -29,7 +30,7 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     /// An entry was stored.
     Entry(Arc<Entry>),
-    /// A socket wants in; the answer is the number up to which its greeting reaches.
+    /// A socket wants in; the answer comes when its greeting is sent.
     Join(Box<Joining>),
     /// A socket leaves. The answer comes when nothing more will be delivered to it.
     Leave(ConnId, oneshot::Sender<()>),
@@ -41,7 +42,7 @@ pub(super) struct Joining {
     pub(super) outlet: Outlet,
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) admission: Admission,
-    pub(super) reply: oneshot::Sender<Result<u64, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<Joined, StoreError>>,
 }
 
 /// A socket that listens.
@@ -52,6 +53,16 @@ struct Member {
     cursor: u64,
     /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
     pending: VecDeque<(u64, Option<Frame>)>,
+    /// Its greeting, while some of that is pending.
+    greeting: Option<Greeting>,
+}
+
+/// Whoever waits for a greeting to be sent. Only then can the socket ask for another, so what is pending stays small.
+struct Greeting {
+    /// How many of its frames are still pending.
+    frames: usize,
+    joined: Joined,
+    reply: oneshot::Sender<Result<Joined, StoreError>>,
 }
 
 /// What the registry and the tail share.
@@ -71,8 +82,8 @@ pub(super) struct Tail {
     session: SessionId,
     store: Arc<dyn Store>,
     hint: Arc<Hint>,
-    /// The last entry delivered; `None` until a first look into the store succeeds.
-    delivered: Option<u64>,
+    /// What the log says after the last entry delivered; `None` until a first look into the store succeeds.
+    delivered: Option<Head>,
     /// Whether the store failed to answer at the last try.
     store_is_away: bool,
     members: HashMap<ConnId, Member>,
@@ -105,9 +116,11 @@ impl Tail {
 
     /// How long to wait for a command before trying again what is due; `None` where nothing is.
     fn patience(&self) -> Option<Duration> {
-        let missed = self.delivered.is_some_and(|d| self.hint.missed.load(Ordering::Relaxed) > d);
+        let missed = self.delivered.is_some_and(|d| self.hint.missed.load(Ordering::Relaxed) > d.seq);
         let behind = self.members.values().any(|m| !self.is_level(m));
-        (missed || behind).then_some(if self.store_is_away || !behind { STORE_RETRY } else { RETRY })
+        // Without sockets it only waits for whoever holds its handle to let go.
+        let due = missed || behind || self.members.is_empty();
+        due.then_some(if self.store_is_away || !behind { STORE_RETRY } else { RETRY })
     }
 
     async fn carry_out(&mut self, command: Command) {
@@ -124,7 +137,7 @@ impl Tail {
     /// Delivers an entry that was heard of, and before it whatever was not.
     async fn hear(&mut self, entry: &Entry) {
         let Some(delivered) = self.delivered else { return };
-        if entry.seq() == delivered + 1 {
+        if entry.seq() == delivered.seq + 1 {
             self.deliver(entry);
         } else {
             self.catch_up_to(entry.seq()).await;
@@ -133,9 +146,9 @@ impl Tail {
 
     /// Reads from the store and delivers everything up to `seq`, and beyond it what is there.
     async fn catch_up_to(&mut self, seq: u64) {
-        while let Some(delivered) = self.delivered.filter(|d| *d < seq) {
+        while let Some(delivered) = self.delivered.filter(|d| d.seq < seq) {
             self.hint.raise(seq);
-            let Some(missing) = self.read_after(delivered, GAP_BATCH).await else { return };
+            let Some(missing) = self.read_after(delivered.seq, GAP_BATCH).await else { return };
             for entry in &missing {
                 self.deliver(entry);
             }
@@ -157,7 +170,7 @@ impl Tail {
 
     /// Delivers the next entry to every socket that is level. Its payload is encoded once for each contract.
     fn deliver(&mut self, entry: &Entry) {
-        let before = self.delivered.replace(entry.seq());
+        let before = self.delivered.replace(entry.head).map(|d| d.seq);
         let mut frames: Vec<(&'static str, Option<Frame>)> = Vec::new();
         self.members.retain(|_, member| {
             if Some(member.cursor) != before || !member.pending.is_empty() {
@@ -174,54 +187,66 @@ impl Tail {
 
     async fn join(&mut self, joining: Joining) {
         let Joining { conn, outlet, dialect, admission, reply } = joining;
-        let greeted = self.greet(&conn, admission.last_seq, admission.history).await;
-        let (reach, messages) = match greeted {
+        let Admission { session, last_seq, history, greeting } = admission;
+        let (joined, messages, session) = match self.greet(&conn, session, (last_seq, history)).await {
             Ok(greeted) => greeted,
             Err(error) => {
                 let _ = reply.send(Err(error));
                 return;
             }
         };
-        let frames = (admission.greeting)(&messages);
-        let member = self.members.entry(conn).or_insert(Member { outlet, dialect, cursor: reach, pending: VecDeque::new() });
+        let frames = greeting(&session, &messages);
+        let fresh = Member { outlet, dialect, cursor: joined.reach, pending: VecDeque::new(), greeting: None };
+        let member = self.members.entry(conn).or_insert(fresh);
+        member.greeting = Some(Greeting { frames: frames.len(), joined, reply });
         for frame in frames.into_iter().rev() {
-            member.pending.push_front((reach, Some(frame)));
+            member.pending.push_front((joined.reach, Some(frame)));
         }
         member.flush();
-        let _ = reply.send(Ok(reach));
     }
 
-    /// The number up to which the greeting reaches, and its messages. A socket that listens already is greeted up to its own cursor.
-    async fn greet(&mut self, conn: &ConnId, last_seq: Option<u64>, history: u32) -> Result<(u64, Vec<Entry>), StoreError> {
-        let delivered = match self.delivered {
-            Some(delivered) => delivered,
-            None => {
-                let head = self.store.head(&self.session).await?.seq;
-                self.delivered = Some(head);
-                head
+    /// How far the greeting reaches, its messages, and the session as the log has it there. A socket that listens already is greeted up to
+    /// its own cursor. The document is read after the log: it may know of an assignment before the log does, and of an end only after it.
+    async fn greet(
+        &mut self,
+        conn: &ConnId,
+        known: Session,
+        (last_seq, history): (Option<u64>, u32),
+    ) -> Result<(Joined, Vec<Entry>, Session), StoreError> {
+        let head = match self.delivered {
+            Some(head) => head,
+            None => *self.delivered.insert(self.store.head(&self.session).await?),
+        };
+        let mut session = self.store.find_session(&self.session).await?.unwrap_or(known);
+        if head.ended {
+            session.status = Status::Ended;
+        }
+        let (reach, messages) = match (self.members.get(conn), last_seq) {
+            (None, Some(last_seq)) => {
+                let last_seq = last_seq.min(head.seq);
+                let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
+                entries.retain(|e| e.seq() <= head.seq);
+                let reach = entries.last().map_or(last_seq, Entry::seq);
+                entries.retain(|e| e.body().is_some());
+                (reach, entries)
+            }
+            (member, _) => {
+                let reach = member.map_or(head.seq, |m| m.cursor);
+                let mut messages = self.store.list_messages(&self.session, 0, history).await?;
+                messages.retain(|m| m.seq() <= reach);
+                (reach, messages)
             }
         };
-        if let Some(last_seq) = last_seq.filter(|_| !self.members.contains_key(conn)) {
-            let last_seq = last_seq.min(delivered);
-            let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
-            entries.retain(|e| e.seq() <= delivered);
-            let reach = entries.last().map_or(last_seq, Entry::seq);
-            entries.retain(|e| e.body().is_some());
-            return Ok((reach, entries));
-        }
-        let reach = self.members.get(conn).map_or(delivered, |m| m.cursor);
-        let mut messages = self.store.list_messages(&self.session, 0, history).await?;
-        messages.retain(|m| m.seq() <= reach);
-        Ok((reach, messages))
+        Ok((Joined { reach, status: session.status }, messages, session))
     }
 
     fn is_level(&self, member: &Member) -> bool {
-        Some(member.cursor) == self.delivered && member.pending.is_empty()
+        Some(member.cursor) == self.delivered.map(|d| d.seq) && member.pending.is_empty()
     }
 
     /// Feeds sockets that fell behind, as far as their buffers take it.
     async fn feed_laggards(&mut self) {
-        let Some(delivered) = self.delivered else { return };
+        let Some(delivered) = self.delivered.map(|d| d.seq) else { return };
         let lagging: Vec<ConnId> = self.members.iter().filter(|(_, m)| !self.is_level(m)).map(|(id, _)| id.clone()).collect();
         for conn in lagging {
             if self.feed(&conn, delivered).await == Sent::Gone {
@@ -249,6 +274,9 @@ impl Tail {
 impl Member {
     /// Sends what is pending, as far as the buffer takes it, and moves the cursor with it.
     fn flush(&mut self) -> Sent {
+        if let Some(done) = self.greeting.take_if(|g| g.frames == 0) {
+            let _ = done.reply.send(Ok(done.joined));
+        }
         while let Some((seq, frame)) = self.pending.front() {
             let sent = frame.as_ref().map_or(Sent::Buffered, |f| self.outlet.send(f));
             if sent != Sent::Buffered {
@@ -256,6 +284,12 @@ impl Member {
             }
             self.cursor = *seq;
             self.pending.pop_front();
+            if let Some(greeting) = &mut self.greeting {
+                greeting.frames -= 1;
+            }
+            if let Some(done) = self.greeting.take_if(|g| g.frames == 0) {
+                let _ = done.reply.send(Ok(done.joined));
+            }
         }
         Sent::Buffered
     }

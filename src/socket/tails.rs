@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outlet::Outlet;
 use super::tail::{Command, Hint, Joining, Tail};
-use crate::dialect::{Admission, Dialect};
+use crate::dialect::{Admission, Dialect, Joined};
 use crate::domain::entry::Entry;
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ConnId, SessionId};
@@ -51,9 +51,9 @@ impl Tails {
         outlet: Outlet,
         dialect: Arc<dyn Dialect>,
         admission: Admission,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Joined, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let session = admission.session.clone();
+        let session = admission.session.id.clone();
         let mut command = Command::Join(Box::new(Joining { conn, outlet, dialect, admission, reply }));
         loop {
             let handle = self.handle(&session);

@@ -48,6 +48,14 @@ async fn a_taken_port_is_named() {
     assert!(status == 1 && said.contains(&port) && said.contains("PORT"), "{status}: {said}");
 }
 
+#[tokio::test]
+async fn a_data_folder_serves_one_process() {
+    let server = Server::start(&[]).await;
+    let folder = server.data().to_str().unwrap().to_owned();
+    let (status, said) = refused(&[("PORT", "0"), ("DATA_DIR", &folder)]).await;
+    assert!(status == 1 && said.contains("another server uses this folder") && said.contains("DATA_DIR"), "{status}: {said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_its_poll_is_gone_at_once() {
     let server = Server::start(&[("API_KEY".into(), "start-test-key".into())]).await;

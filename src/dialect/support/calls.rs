@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{GREETING_LIMIT, MESSAGE_LIMIT, events, named_person, role_of, views};
 use crate::dialect::wire::{Call, Frame, filled, invalid, refusal, text};
-use crate::dialect::{Admission, Conversation, Line, Reply};
+use crate::dialect::{Admission, Conversation, Joined, Line, Reply};
 use crate::domain::desk::{Desk, Post};
 use crate::domain::entry::{Body, BodyError};
 use crate::domain::error::Error;
@@ -51,7 +51,7 @@ impl Refused {
 #[async_trait]
 impl Conversation for Seat {
     async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply {
-        let payload = call.payload();
+        let payload = &call.payload;
         let outcome = match call.event.as_str() {
             "join_session" => self.join(desk, line, payload).await,
             "leave_session" => self.leave(desk, line, payload).await,
@@ -72,9 +72,7 @@ impl Conversation for Seat {
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str) {
         for (session, person) in std::mem::take(&mut self.joined) {
             line.leave(&session).await;
-            if self.typing.take_if(|t| *t == session).is_some() {
-                desk.signal(&session, Signal::Typing { person: person.clone(), is_typing: false }, line.id());
-            }
+            self.stop_typing(desk, line, |t| *t == session);
             desk.signal(&session, Signal::Left { person, at: desk.now(), reason }, line.id());
         }
     }
@@ -88,41 +86,41 @@ impl Seat {
     async fn join(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         // Quirk: the design card's union allows the bare session id.
         let named = payload.as_str().filter(|t| !t.is_empty()).or_else(|| filled(payload, "sessionId"));
-        let named = named.ok_or(Refused::input("SESSION_ID_REQUIRED", "SessionId is required"))?;
-        let id = SessionId::parse(named).ok_or(Refused::because(&Error::SessionNotFound, "Failed to join session"))?;
-        let person = self.person_to_join_as(payload).ok_or(Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
+        let named = named.ok_or_else(|| Refused::input("SESSION_ID_REQUIRED", "SessionId is required"))?;
+        let id = SessionId::parse(named).ok_or_else(|| Refused::because(&Error::SessionNotFound, "Failed to join session"))?;
+        let person =
+            self.person_to_join_as(payload).ok_or_else(|| Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64);
-        let (status, head_seq) = self.sit_down(desk, line, person, (id.clone(), last_seq)).await?;
-        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status, "headSeq": head_seq}))
+        let joined = self.sit_down(desk, line, person, (id.clone(), last_seq)).await?;
+        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": joined.status.name(), "headSeq": joined.reach}))
     }
 
-    /// Joins as `person` and greets; answers the session's status and the number up to which the greeting reaches.
+    /// Joins as `person` and greets.
     async fn sit_down(
         &mut self,
         desk: &Desk,
         line: &dyn Line,
         person: Person,
         (id, last_seq): (SessionId, Option<u64>),
-    ) -> Result<(&'static str, u64), Refused> {
+    ) -> Result<Joined, Refused> {
         let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
         if self.joined.len() >= MOST_SESSIONS && !self.joined.iter().any(|(s, _)| *s == id) {
             return Err(Refused::input("TOO_MANY_SESSIONS", "Failed to join session"));
         }
         let person = session.introduce(person);
-        let (view, status) = (session.clone(), session.status.name());
         let admission = Admission {
-            session: id.clone(),
+            session,
             last_seq,
             history: GREETING_LIMIT,
-            greeting: Box::new(move |messages| vec![Frame::new("session_joined", &views::session_joined(&view, messages))]),
+            greeting: Box::new(|session, messages| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
-        let head_seq = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let joined = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
         self.person = Some(person.clone());
         self.current = Some(id.clone());
         self.joined.retain(|(s, _)| *s != id);
         self.joined.push((id.clone(), person.clone()));
         desk.signal(&id, Signal::Joined { person, at: desk.now() }, line.id());
-        Ok((status, head_seq))
+        Ok(joined)
     }
 
     /// Frontends do not join again after their socket has reconnected. The first call that names a session of the token's person joins it,
@@ -158,6 +156,7 @@ impl Seat {
             let (session, person) = self.joined.remove(at);
             line.leave(&session).await;
             self.current.take_if(|c| *c == session);
+            self.stop_typing(desk, line, |t| *t == session);
             desk.signal(&session, Signal::Left { person, at: desk.now(), reason: "left session" }, line.id());
         }
         Ok(json!({"ok": true}))
@@ -186,17 +185,25 @@ impl Seat {
         self.join_again(desk, line, payload).await;
         let here = self.current.as_ref().filter(|c| text(payload, "sessionId").is_some_and(|s| s.eq_ignore_ascii_case(c.as_str())));
         // Quirk: typing in a session that is not the joined one is ignored without a word (document 001).
-        if let (Some(session), Some(person)) = (here, &self.person) {
-            desk.signal(session, Signal::Typing { person: person.clone(), is_typing }, line.id());
-            self.typing = Some(session.clone()).filter(|_| is_typing);
+        if let (Some(session), Some(person)) = (here.cloned(), self.person.clone()) {
+            self.stop_typing(desk, line, |t| *t != session);
+            desk.signal(&session, Signal::Typing { person, is_typing }, line.id());
+            self.typing = Some(session).filter(|_| is_typing);
             return Ok(json!({"ok": true}));
         }
         Ok(json!({"ok": false, "code": "NOT_JOINED", "message": "Not joined to this session", "retryable": false}))
     }
 
+    /// Takes back what the others were told of its typing, where that was in such a session.
+    fn stop_typing(&mut self, desk: &Desk, line: &dyn Line, such: impl Fn(&SessionId) -> bool) {
+        if let (Some(session), Some(person)) = (self.typing.take_if(|t| such(t)), self.person.clone()) {
+            desk.signal(&session, Signal::Typing { person, is_typing: false }, line.id());
+        }
+    }
+
     async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
         let id = text(payload, "sessionId").and_then(SessionId::parse);
-        let id = id.ok_or(Refused::because(&Error::SessionNotFound, "Session not found"))?;
+        let id = id.ok_or_else(|| Refused::because(&Error::SessionNotFound, "Session not found"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64).unwrap_or(0);
         let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, resume_text(&e)))?;
         let entries: Vec<Value> = resumed.entries.iter().map(views::resumed_entry).collect();

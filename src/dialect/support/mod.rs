@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::wire::{Frame, filled};
 use super::{Conversation, Dialect, Farewell, Handshake};
 use crate::domain::desk::Desk;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, trim};
 use crate::domain::ids::SessionId;
 use crate::domain::ports::{Credential, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
@@ -94,7 +94,7 @@ fn role_of(user_type: &str) -> Option<Role> {
 
 /// An id of a person, trimmed; `None` where it is blank, overlong, or holds control characters.
 fn person_id(text: &str) -> Option<&str> {
-    let id = text.trim();
+    let id = trim(text);
     let fits = !id.is_empty() && id.len() <= PERSON_ID_LIMIT && !id.chars().any(char::is_control);
     fits.then_some(id)
 }

@@ -26,10 +26,10 @@ pub struct Closed {
 }
 
 impl Desk {
-    /// Opens a session for the visitor, or answers the one that is open. Any number of concurrent calls for one visitor yield one session.
+    /// Opens a session for the visitor, or answers the one that is open. Any number of concurrent calls for one id yield one session.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the caller's credential names somebody else.
+    /// [`Error::Forbidden`] where the caller's credential names somebody else, or a namesake of another role has the open session.
     pub async fn start_session(&self, who: &Principal, visitor: Person) -> Result<Session, Error> {
         if !who.is_privileged() && !who.person().is_some_and(|p| p.is(&visitor)) {
             return Err(Error::Forbidden);
@@ -41,8 +41,14 @@ impl Desk {
                     self.drain_queue(session.realm).await?;
                     return Ok(self.store.find_session(&session.id).await?.unwrap_or(session));
                 }
-                Inserted::Exists(open) if !self.settle_if_ended(&open.id).await? => return Ok(open),
-                Inserted::Exists(_) => {}
+                Inserted::Exists(open) if self.settle_if_ended(&open.id).await? => {}
+                Inserted::Exists(open) if !open.admits(who) => return Err(Error::Forbidden),
+                Inserted::Exists(open) if open.status != Status::Waiting => return Ok(open),
+                Inserted::Exists(open) => {
+                    // Whoever opened it may not have found it an agent yet.
+                    self.drain_queue(open.realm).await?;
+                    return Ok(self.store.find_session(&open.id).await?.unwrap_or(open));
+                }
             }
         }
         Err(StoreError::Conflict("the sessions of one visitor".to_owned()).into())

@@ -2,6 +2,7 @@
 
 mod crash;
 mod healing;
+mod joining;
 mod order;
 mod parts;
 mod repair;

@@ -41,6 +41,11 @@ impl Server {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
+    /// The folder of its data.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Everything it has logged so far, over all its starts.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the log").clone()

@@ -15,7 +15,7 @@ use crate::dialect::support::{MESSAGE_LIMIT, named_person, person_id, role_of};
 use crate::dialect::wire::{filled, text};
 use crate::domain::agent::Agent;
 use crate::domain::desk::Post;
-use crate::domain::entry::{Body, BodyError};
+use crate::domain::entry::{Body, BodyError, trim};
 use crate::domain::error::Error;
 use crate::domain::ids::AgentId;
 use crate::domain::principal::{Person, Principal, Role};
@@ -94,7 +94,7 @@ pub(super) async fn send_message(
 ) -> Result<Response, Problem> {
     const MISSING: Problem = Problem::Invalid("INVALID_MESSAGE", "message is required and must be a non-empty string");
     let said = text(&body, "message").or_else(|| text(&body, "content")).ok_or(MISSING)?;
-    let text = Body::parse(said.trim(), MESSAGE_LIMIT).map_err(|e| match e {
+    let text = Body::parse(trim(said), MESSAGE_LIMIT).map_err(|e| match e {
         BodyError::Blank => MISSING,
         BodyError::TooLong => Problem::Invalid("MESSAGE_TOO_LONG", "message cannot exceed 1000 characters"),
     })?;

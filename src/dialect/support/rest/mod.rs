@@ -16,6 +16,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::dialect;
 use crate::domain::desk::Desk;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
@@ -104,13 +105,14 @@ async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next
 
 /// `X-API-Key`, else the bearer token; a wrong one is never ignored.
 fn credential_of(headers: &HeaderMap) -> Option<Credential> {
-    let value = |name: HeaderName| headers.get(name).map(|v| v.to_str().unwrap_or_default().trim().to_owned());
+    let value = |name: HeaderName| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
     if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
         return Some(Credential::ApiKey(key));
     }
-    let authorization = value(header::AUTHORIZATION)?;
-    let (_, token) = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))?;
-    Some(Credential::Token(token.trim().to_owned()))
+    let authorization = value(header::AUTHORIZATION).filter(|a| !a.is_empty())?;
+    let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    // Another scheme is a wrong credential.
+    Some(Credential::Token(bearer.map_or(String::new(), |(_, token)| token.trim().to_owned())))
 }
 
 /// The headers that the original's `helmet` sets on every answer.
@@ -180,7 +182,7 @@ impl<S: Send + Sync> FromRequest<S> for Input {
         if !is_json || bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Input(json!({})));
         }
-        match serde_json::from_slice(&bytes) {
+        match dialect::json::body(&bytes) {
             Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(Input(body)),
             _ => Err(Problem::Malformed),
         }
