@@ -223,6 +223,7 @@ fn join_text(error: &Error) -> &'static str {
     match error {
         Error::NotTheVisitor => "Unauthorized to join this session",
         Error::NotTheAgent => "Agent not assigned to this session",
+        Error::RateLimited { .. } => "Too many requests",
         _ => "Failed to join session",
     }
 }

@@ -28,8 +28,9 @@ pub(super) struct MessageView<'a> {
     session_id: &'a str,
     /// Addition for the sibling, which shows it.
     sender_name: &'a str,
-    /// Addition for the design card's union.
-    content: &'a str,
+    /// Addition for the design card's union; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
     /// Addition: the number in the session.
     seq: u64,
 }
@@ -47,14 +48,14 @@ impl<'a> MessageView<'a> {
             formatted_time: None,
             session_id: entry.session.as_str(),
             sender_name: entry.author.name.as_deref().unwrap_or(&entry.author.id),
-            content: text,
+            content: Some(text),
             seq: entry.seq(),
         }
     }
 
     /// A message as a history shows it.
     pub(super) fn past(entry: &'a Entry) -> Self {
-        Self { formatted_time: Some(entry.at.local_en_us()), ..Self::live(entry) }
+        Self { formatted_time: Some(entry.at.local_en_us()), content: None, ..Self::live(entry) }
     }
 }
 

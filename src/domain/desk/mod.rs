@@ -34,7 +34,11 @@ pub struct Desk {
     /// One drain of the queue at a time on this node; across nodes the store's conditions decide.
     queue: Mutex<()>,
     posts: Rate,
+    joins: Rate,
 }
+
+/// How often a visitor may join in a minute: every join costs a page of history.
+const JOINS_PER_MINUTE: u32 = 60;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -49,10 +53,18 @@ pub struct Ports {
 }
 
 impl Desk {
-    /// A desk over these ports, on which a visitor may post so many messages a minute; `None` is no limit.
+    /// A desk over these ports, on which a visitor may post so many messages a minute; `None` is no limit, to joins neither.
     pub fn new(ports: Ports, posts_per_minute: Option<u32>) -> Self {
         let Ports { store, announce, authority, clock } = ports;
-        Self { store, announce, authority, clock, queue: Mutex::new(()), posts: Rate::new(posts_per_minute) }
+        Self {
+            store,
+            announce,
+            authority,
+            clock,
+            queue: Mutex::new(()),
+            posts: Rate::new(posts_per_minute),
+            joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
+        }
     }
 
     /// The present, as everything here sees it.

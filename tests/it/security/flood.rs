@@ -123,3 +123,20 @@ async fn next_message(client: &mut Client) -> HashMap<String, serde_json::Value>
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s36_a_visitor_joins_sixty_times_a_minute_and_no_more() {
+    let shop = Shop::open(&[("TRUSTED_NETWORKS", "none")]).await;
+    let opened = shop.session("u1").await;
+    let token = token("u1", "user", 600);
+    let mut visitor = Dial::to(shop.server.address()).auth(json!({ "token": token })).connect().await.expect("a connection");
+    let mut refused = 0;
+    for _ in 0..80 {
+        let answer = visitor.call("join_session", json!({"sessionId": opened.id})).await.expect("an acknowledgement");
+        if answer["ok"] != true {
+            assert_eq!((answer["code"].as_str(), answer["message"].as_str()), (Some("RATE_LIMITED"), Some("Too many requests")));
+            refused += 1;
+        }
+    }
+    assert!((15..=20).contains(&refused), "{refused} of 80 joins were refused");
+}
