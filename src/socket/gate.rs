@@ -12,7 +12,8 @@ use axum::response::Response;
 use socketioxide::extract::SocketRef;
 use tokio::sync::Notify;
 
-use crate::http::serve::{Remote, Valve};
+use crate::http::serve::Remote;
+use crate::http::watched::Valve;
 
 /// From how many known WebSockets on the dead ones are looked for.
 const SWEEP_AT: usize = 1_024;
