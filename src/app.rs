@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, header, request::Parts};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use futures_util::future::{join_all, try_join_all};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::{self, Auth};
 use crate::cluster::bus::LocalBus;
@@ -26,7 +27,8 @@ use crate::domain::store::Store;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::http::files::{self, Served};
 use crate::http::probes::{self, Probes};
-use crate::http::serve::{WatchedListener, serve};
+use crate::http::serve::{Bounds, WatchedListener, serve};
+use crate::http::slots::slots;
 use crate::http::trust::{Rules, Trust};
 use crate::limit::PerAddress;
 use crate::secret::Secret;
@@ -54,12 +56,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     }
     let node = Node::build(&config).await?;
     let stopping = Arc::new(AtomicBool::new(false));
+    let limits = &config.limits;
+    let bounds = Bounds { write_stall: limits.write_stall, head: limits.header, slots: slots(limits.connections) };
     let mut serving = Vec::new();
     for (listener, listens) in listeners.into_iter().zip(&node.listens) {
         tracing::info!(store = node.store_name, mode = config.mode.name(), "listening on http://{}", listener.local_addr()?);
         let (router, told) = (node.router(&config, listens, &stopping), shutdown.clone());
-        let watched = WatchedListener::new(listener, config.limits.write_stall);
-        serving.push(serve(watched, router, async move { told.signalled().await }));
+        serving.push(serve(WatchedListener::new(listener, bounds.clone()), router, async move { told.signalled().await }));
     }
     if let Some(open) = config.open_acts() {
         tracing::warn!("{open}");
@@ -130,7 +133,9 @@ impl Node {
     fn router(&self, config: &Config, listens: &Listens, stopping: &Arc<AtomicBool>) -> Router {
         let mut contracts = listens.sockets.router();
         for mount in &listens.mounts {
-            let contract = self.contract(config, mount.realm);
+            // Only the REST paths: long polls and WebSockets last.
+            let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.limits.request);
+            let contract = self.contract(config, mount.realm).layer(late);
             contracts = match mount.base.as_str() {
                 "/" => contracts.merge(contract),
                 base => contracts.nest_service(base, contract),

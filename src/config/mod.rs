@@ -120,10 +120,16 @@ pub enum Store {
 pub struct Limits {
     /// `MAX_CONNECTIONS_PER_IP`; `None` is no limit.
     pub connections_per_ip: Option<u32>,
+    /// `MAX_CONNECTIONS` of everybody together; 0 is as many as the open files allow.
+    pub connections: usize,
     /// `MAX_MESSAGE_BYTES`: the largest frame of a socket.
     pub message_bytes: usize,
     /// `MESSAGES_PER_MINUTE` of one visitor; `None` is no limit.
     pub messages_per_minute: Option<u32>,
+    /// `HEADER_TIMEOUT_SECONDS`: how long the head of a request may take.
+    pub header: Duration,
+    /// `REQUEST_TIMEOUT_SECONDS`: how long a REST request may take.
+    pub request: Duration,
     /// `WRITE_STALL_SECONDS`: how long a write may make no progress.
     pub write_stall: Duration,
 }
@@ -318,8 +324,11 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     let some = |n: u32| (n > 0).then_some(n);
     Limits {
         connections_per_ip: some(reader.number(&vars::MAX_CONNECTIONS_PER_IP, 0..=1_000_000)),
+        connections: reader.number(&vars::MAX_CONNECTIONS, 0..=10_000_000),
         message_bytes: reader.number(&vars::MAX_MESSAGE_BYTES, 1_000..=100_000_000),
         messages_per_minute: some(reader.number(&vars::MESSAGES_PER_MINUTE, 0..=1_000_000)),
+        header: Duration::from_secs(reader.number(&vars::HEADER_TIMEOUT_SECONDS, 1..=3_600)),
+        request: Duration::from_secs(reader.number(&vars::REQUEST_TIMEOUT_SECONDS, 1..=3_600)),
         write_stall: Duration::from_secs(reader.number(&vars::WRITE_STALL_SECONDS, 1..=3_600)),
     }
 }

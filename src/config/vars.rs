@@ -246,6 +246,13 @@ variables! {
             example: "200",
             ..PLAIN
         };
+        MAX_CONNECTIONS: Var {
+            default: "0",
+            meaning: "open connections in all; 0 is the soft limit of open files less 100",
+            expected: "a whole number from 0 to 10000000",
+            example: "5000",
+            ..PLAIN
+        };
         MAX_MESSAGE_BYTES: Var {
             default: "1000000",
             meaning: "the largest frame that a socket may send, in bytes",
@@ -258,6 +265,20 @@ variables! {
             meaning: "messages that a visitor may send in a minute; 0 is no limit",
             expected: "a whole number from 0 to 1000000",
             example: "100",
+            ..PLAIN
+        };
+        HEADER_TIMEOUT_SECONDS: Var {
+            default: "15",
+            meaning: "how long a client may take for the head of a request, and keep a connection without one, in seconds",
+            expected: "a whole number from 1 to 3600",
+            example: "15",
+            ..PLAIN
+        };
+        REQUEST_TIMEOUT_SECONDS: Var {
+            default: "30",
+            meaning: "how long a REST request may take, its body and its answer, in seconds",
+            expected: "a whole number from 1 to 3600",
+            example: "30",
             ..PLAIN
         };
         WRITE_STALL_SECONDS: Var {

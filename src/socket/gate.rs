@@ -12,7 +12,8 @@ use axum::response::Response;
 use socketioxide::extract::SocketRef;
 use tokio::sync::Notify;
 
-use crate::http::serve::{Remote, Valve};
+use crate::http::serve::Remote;
+use crate::http::watched::Valve;
 
 /// At how many known sessions dead ones are looked for first.
 const FIRST_SWEEP: usize = 1_024;

@@ -45,6 +45,8 @@ fn development_needs_nothing() {
     assert!(config.trusted_proxies.is_empty() && config.trusted_hosts.is_empty() && config.legacy_tokens_until.is_none());
     assert_eq!(config.limits.connections_per_ip, Some(200));
     assert_eq!((config.limits.message_bytes, config.limits.messages_per_minute), (1_000_000, Some(100)));
+    let (head, request) = (config.limits.header, config.limits.request);
+    assert_eq!((config.limits.connections, head, request), (0, Duration::from_secs(15), Duration::from_secs(30)));
     assert_eq!((config.limits.write_stall, config.shutdown), (Duration::from_secs(20), Duration::from_secs(10)));
     assert_eq!((config.log.level.as_str(), config.log.format, config.log.dir), ("info", LogFormat::Text, None));
     assert_eq!(config.data_dir.to_str(), Some("./data"));
@@ -84,6 +86,9 @@ fn values_of_a_wrong_type_or_range_are_refused() {
         ("ALLOW_ANONYMOUS", &["maybe"]),
         ("LEGACY_TOKENS_UNTIL", &["next week", "2027-02-30"]),
         ("MAX_CONNECTIONS_PER_IP", &["many", "-5"]),
+        ("MAX_CONNECTIONS", &["all", "-1", "10000001"]),
+        ("HEADER_TIMEOUT_SECONDS", &["0", "1.5"]),
+        ("REQUEST_TIMEOUT_SECONDS", &["0", "3601"]),
         ("MAX_MESSAGE_BYTES", &["1MB", "10", "1000000000"]),
         ("MESSAGES_PER_MINUTE", &["1e3"]),
         ("WRITE_STALL_SECONDS", &["0", "20s"]),

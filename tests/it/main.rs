@@ -15,6 +15,7 @@ mod faults;
 mod harness;
 mod mounts;
 mod security;
+mod slow_http;
 mod start;
 mod store;
 mod transcripts;

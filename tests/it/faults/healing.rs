@@ -12,7 +12,8 @@ use helpline::domain::entry::Entry;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 use helpline::domain::time::SystemClock;
-use helpline::http::serve::{WatchedListener, serve};
+use helpline::http::serve::{Bounds, WatchedListener, serve};
+use helpline::http::slots::slots;
 use helpline::http::trust::Trust;
 use helpline::limit::PerAddress;
 use helpline::socket::{Gateway, Limits, Sockets};
@@ -156,7 +157,8 @@ async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>)
     gateway.attach(std::iter::once(&sockets));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    tokio::spawn(serve(WatchedListener::new(listener, Duration::from_secs(20)), sockets.router(), pending()));
+    let bounds = Bounds { write_stall: Duration::from_secs(20), head: Duration::from_secs(15), slots: slots(0) };
+    tokio::spawn(serve(WatchedListener::new(listener, bounds), sockets.router(), pending()));
     (address, desk)
 }
 
