@@ -14,6 +14,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::{self, Auth};
@@ -135,9 +136,10 @@ impl Node {
         for mount in &listens.mounts {
             // Only the REST paths: long polls and WebSockets last.
             let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.limits.request);
-            let contract = self.contract(config, mount.realm).layer(late);
+            // A path may end with a slash, as Express allows.
+            let contract = NormalizePath::trim_trailing_slash(self.contract(config, mount.realm).layer(late));
             contracts = match mount.base.as_str() {
-                "/" => contracts.merge(contract),
+                "/" => contracts.fallback_service(contract),
                 base => contracts.nest_service(base, contract),
             };
         }

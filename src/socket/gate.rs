@@ -4,16 +4,20 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use socketioxide::extract::SocketRef;
 use tokio::sync::Notify;
 
 use crate::http::serve::Remote;
 use crate::http::watched::Valve;
+
+/// How long a post of a polling client may take, once it is taken.
+const POST_LIMIT: Duration = Duration::from_secs(30);
 
 /// At how many known sessions dead ones are looked for first.
 const FIRST_SWEEP: usize = 1_024;
@@ -161,10 +165,13 @@ impl Drop for Gate {
 /// Makes posts wait at their session's gate, and notes which WebSocket a session goes on by once the library has taken it.
 pub(super) async fn pace(State(gates): State<Arc<Gates>>, request: Request, next: Next) -> Response {
     let Some(id) = session_of(request.uri()).map(str::to_owned) else { return next.run(request).await };
-    if request.method() == Method::POST
-        && let Some(gate) = gates.find(&id)
-    {
-        gate.is_open().await;
+    if request.method() == Method::POST {
+        if let Some(gate) = gates.find(&id) {
+            gate.is_open().await;
+        }
+        // The library would wait for the rest of a body for ever.
+        let answered = tokio::time::timeout(POST_LIMIT, next.run(request)).await;
+        return answered.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response());
     }
     let websocket = request.extensions().get::<ConnectInfo<Remote>>().filter(|_| is_websocket(request.uri())).cloned();
     let response = next.run(request).await;
