@@ -63,9 +63,6 @@ async fn either(term: &mut Signal, int: &mut Signal) {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -86,35 +83,5 @@ mod tests {
         drop(trigger);
         shutdown.signalled().await;
         assert!(shutdown.is_signalled());
-    }
-
-    #[tokio::test]
-    async fn the_first_signal_begins_it_and_the_second_exits() {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "shutdown::tests::child_that_never_finishes"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
-        let pid = child.id().to_string();
-        for expected in ["ready", "begun"] {
-            assert!(std::io::BufRead::lines(&mut said).any(|l| l.unwrap().contains(expected)), "{expected}");
-            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        }
-        assert_eq!(child.wait().unwrap().code(), Some(130));
-    }
-
-    /// Run by the test above in a process of its own, which the signals may end.
-    #[tokio::test]
-    #[ignore = "the child of another test"]
-    async fn child_that_never_finishes() {
-        let say = |word: &str| std::io::Write::write_all(&mut std::io::stderr(), format!("{word}\n").as_bytes()).unwrap();
-        let (trigger, shutdown) = Shutdown::new();
-        let _task = on_signals(trigger).unwrap();
-        say("ready");
-        shutdown.signalled().await;
-        say("begun");
-        tokio::time::timeout(Duration::from_secs(20), std::future::pending::<()>()).await.unwrap_err();
     }
 }

@@ -56,7 +56,7 @@ fn without_lone_surrogates(text: &str) -> String {
     mended + rest
 }
 
-/// The code unit of `\uXXXX` at the beginning of a text.
+/// The code unit that an escape at the beginning of a text stands for.
 fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -46,6 +48,31 @@ async fn a_taken_port_is_named() {
     let port = server.address().port().to_string();
     let (status, said) = refused(&[("PORT", &port)]).await;
     assert!(status == 1 && said.contains(&port) && said.contains("PORT"), "{status}: {said}");
+}
+
+#[tokio::test]
+async fn the_first_signal_lets_requests_finish_and_the_second_ends_the_process() {
+    let mut server = Server::start(&[("SHUTDOWN_SECONDS".into(), "60".into())]).await;
+    let mut slow = TcpStream::connect(server.address()).await.unwrap();
+    let half =
+        "POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"userId\"";
+    slow.write_all(half.as_bytes()).await.unwrap();
+    server.terminate().await;
+    // Stopping, it takes no new connections, and still answers the request that had begun.
+    while TcpStream::connect(server.address()).await.is_ok() {}
+    slow.write_all(b":\"u1\"}").await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(10), slow.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(server.exit_code().await, Some(0));
+
+    let mut server = Server::start(&[("SHUTDOWN_SECONDS".into(), "60".into())]).await;
+    let mut stuck = TcpStream::connect(server.address()).await.unwrap();
+    stuck.write_all(half.as_bytes()).await.unwrap();
+    server.terminate().await;
+    while TcpStream::connect(server.address()).await.is_ok() {}
+    server.terminate().await;
+    assert_eq!(server.exit_code().await, Some(130));
 }
 
 #[tokio::test]

@@ -61,13 +61,22 @@ impl Server {
 
     /// Stops it as a deployment does, with SIGTERM, and starts it again on the same data and port.
     pub(crate) async fn restart(&mut self) {
-        let pid = self.child.id().expect("a running server").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("the kill command");
-        assert!(sent.success(), "cannot signal the server");
+        self.terminate().await;
         let ended = timeout(STOP, self.child.wait()).await.unwrap_or_else(|_| panic!("SIGTERM did not end the server\n{}", self.log()));
         let status = ended.expect("an exit status");
         assert!(status.success(), "the server ended with {status}\n{}", self.log());
         self.start_again().await;
+    }
+
+    /// Sends it SIGTERM and does not wait.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.child.id().expect("a running server").to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("the kill command").success());
+    }
+
+    /// The status with which it ends.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        timeout(STOP, self.child.wait()).await.expect("an end in time").expect("an exit status").code()
     }
 
     /// Kills it with SIGKILL and starts it again on the same data and port.

@@ -13,6 +13,8 @@ use helpline::store::mongo::{Mongo, open, open_with};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::mongo_server::{Place, Server, message, numbers, on_database, stored};
 
@@ -23,12 +25,13 @@ async fn what_was_acknowledged_survives_a_killed_database_once_and_in_order() {
     let (port, place) = (server.port, Place::on(&server.uri()));
     let store = Arc::new(place.open().await);
     let stop = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..8).map(|_| tokio::spawn(write_until(store.clone(), stop.clone()))).collect();
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let (count, mut acknowledged) = watch::channel(0_u64);
+    let writers: Vec<_> = (0..8).map(|_| tokio::spawn(write_until(store.clone(), stop.clone(), count.clone()))).collect();
+    reaches(&mut acknowledged, 400).await;
     server.kill().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = *acknowledged.borrow();
     let server = Server::start(data.path(), port).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    reaches(&mut acknowledged, before + 400).await;
     stop.store(true, Ordering::Relaxed);
     let fresh = place.open().await;
     let mut total = 0;
@@ -43,14 +46,23 @@ async fn what_was_acknowledged_survives_a_killed_database_once_and_in_order() {
 }
 
 /// Appends to a session of its own, repeating each draft until it is stored; answers what was acknowledged.
-async fn write_until(store: Arc<Mongo>, stop: Arc<AtomicBool>) -> (SessionId, Vec<Entry>) {
+/// Waits until so many entries were acknowledged.
+async fn reaches(acknowledged: &mut watch::Receiver<u64>, count: u64) {
+    let reached = timeout(Duration::from_secs(40), acknowledged.wait_for(|n| *n >= count)).await;
+    reached.expect("the writers get on").expect("the writers live");
+}
+
+async fn write_until(store: Arc<Mongo>, stop: Arc<AtomicBool>, count: watch::Sender<u64>) -> (SessionId, Vec<Entry>) {
     let (session, mut entries) = (SessionId::random(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let draft = message(&session, "hi");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             match store.append(draft.clone()).await {
-                Ok(Appended::Stored(entry)) => break entries.push(entry),
+                Ok(Appended::Stored(entry)) => {
+                    count.send_modify(|n| *n += 1);
+                    break entries.push(entry);
+                }
                 Ok(other) => panic!("{other:?}"),
                 Err(StoreError::Unavailable(_) | StoreError::Timeout(_)) => assert!(Instant::now() < deadline, "the store never came back"),
                 Err(error) => panic!("{error}"),
