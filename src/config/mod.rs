@@ -202,10 +202,10 @@ impl Config {
         if !self.trusted_networks.is_empty() {
             let near = self.trusted_networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ");
             open.push(format!(
-                "peers in {near} may act for anybody and get tokens of agents and systems without a credential (TRUSTED_NETWORKS)"
+                "peers in {near} get tokens of agents and systems without the API key and are not counted by limits (TRUSTED_NETWORKS)"
             ));
             if self.allow_anonymous {
-                open.push("they may open sockets without a credential (ALLOW_ANONYMOUS)".to_owned());
+                open.push("they open sockets without a credential and act there for anybody (ALLOW_ANONYMOUS)".to_owned());
             }
         }
         if self.visitor_tokens_open {

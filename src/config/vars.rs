@@ -127,7 +127,7 @@ variables! {
         };
         ALLOW_ANONYMOUS: Var {
             default: "false",
-            meaning: "whether trusted networks may open sockets without a credential",
+            meaning: "whether trusted networks open sockets without a credential and act there for anybody",
             expected: "true or false",
             example: "true",
             ..PLAIN
@@ -142,7 +142,7 @@ variables! {
     "Networks" {
         TRUSTED_NETWORKS: Var {
             default: "127.0.0.0/8,::1/128",
-            meaning: "peers that may act without a credential (in production none), or none",
+            meaning: "peers that get tokens of agents and systems without the API key and are not counted by limits; in production none",
             expected: "addresses or networks in CIDR form, separated by commas, or none",
             example: "10.0.0.0/8,192.168.1.7",
             ..PLAIN

@@ -23,7 +23,7 @@ const DOCUMENTS: [(&str, &str); 3] = [
 ];
 
 /// What the page may load: itself and this server. Unlike REST answers it must not upgrade to https, or `http://localhost` breaks.
-const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; object-src 'none'";
+const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'";
 
 const FILES: [(&str, &str); 6] = [
     ("socket.io.js", "application/javascript; charset=utf-8"),

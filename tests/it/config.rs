@@ -233,9 +233,12 @@ fn networks_can_be_none_and_never_everybody_in_production() {
 #[test]
 fn what_is_open_is_said_and_nothing_else() {
     let text = good(&[("ALLOW_ANONYMOUS", "true")]).open_acts().unwrap();
-    for word in ["development", "127.0.0.0/8, ::1/128", "ALLOW_ANONYMOUS", "VISITOR_TOKENS"] {
+    let words =
+        ["development", "127.0.0.0/8, ::1/128", "without the API key", "not counted by limits", "ALLOW_ANONYMOUS", "VISITOR_TOKENS"];
+    for word in words {
         assert!(text.contains(word), "{text}");
     }
+    assert!(!good(&[]).open_acts().unwrap().contains("act there for anybody"), "that takes ALLOW_ANONYMOUS");
     let closed = production(&[("VISITOR_TOKENS", "key"), ("API_KEY", STRONG)]);
     assert_eq!(good(&closed).open_acts(), None);
     assert!(warnings(&production(&[("VISITOR_TOKENS", "key")])).contains("without API_KEY"));

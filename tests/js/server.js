@@ -34,8 +34,18 @@ class Server {
 
   /** Stops it as a deployment does, and starts it again on the same data and port. */
   async restart() {
+    await this.stop();
+    await this.again();
+  }
+
+  /** Stops it as a deployment does. */
+  async stop() {
     const [code, signal] = await this.#end("SIGTERM");
     if (code !== 0) throw new Error(`the server ended with ${code ?? signal}\n${this.log}`);
+  }
+
+  /** Starts it on the data and port it had. */
+  async again() {
     await this.#spawn();
   }
 
