@@ -124,7 +124,13 @@ async fn collect(stderr: ChildStderr, log: Arc<Mutex<String>>, found: watch::Sen
     while let Ok(Some(line)) = lines.next_line().await {
         if let Some((_, rest)) = line.split_once(LISTENING) {
             let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            found.send_replace(digits.parse().ok());
+            // The first line is of PORT; further listeners come after it.
+            found.send_if_modified(|port| {
+                port.is_none() && {
+                    *port = digits.parse().ok();
+                    true
+                }
+            });
         }
         let mut log = log.lock().expect("the log");
         log.push_str(&line);
