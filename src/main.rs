@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use helpline::config::Config;
+use helpline::domain::error::StoreError;
 use helpline::shutdown::{self, Shutdown};
 use helpline::{app, telemetry};
 
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            let misconfigured = matches!(error.downcast_ref(), Some(StoreError::Misconfigured(_)));
+            if misconfigured { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

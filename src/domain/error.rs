@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The data belongs to another program, or to a newer version of this one. Retrying does not help.
     #[error("{0}")]
     Foreign(String),
+    /// The store was described in a way that cannot be understood. Retrying does not help.
+    #[error("{0}")]
+    Misconfigured(String),
 }
 
 /// The library's error below a [`StoreError`].
@@ -135,7 +138,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::Timeout(_) | StoreError::Conflict(_) => Error::Unavailable(error),
-            StoreError::Corrupt(_) | StoreError::Foreign(_) => Error::Internal(error),
+            StoreError::Corrupt(_) | StoreError::Foreign(_) | StoreError::Misconfigured(_) => Error::Internal(error),
         }
     }
 }

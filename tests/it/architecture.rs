@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("app", &["domain", "limit", "secret", "auth", "store", "cluster", "http", "dialect", "socket", "config", "telemetry", "shutdown"]),
-    ("main", &["app", "config", "telemetry", "shutdown"]),
+    ("main", &["app", "config", "domain", "telemetry", "shutdown"]),
     ("lib", &[]),
 ];
 

@@ -35,6 +35,15 @@ async fn a_wrong_value_is_named_with_what_was_expected_and_the_exit_status_is_2(
 }
 
 #[tokio::test]
+async fn a_mongodb_url_that_only_the_driver_refuses_is_a_wrong_value_too() {
+    let (status, said) = refused(&[("PORT", "0"), ("MONGODB_URI", "mongodb://user:hunter2:x@/db")]).await;
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("MONGODB_URI=***") && said.contains("percent-encoded") && !said.contains("hunter2"), "{said}");
+    let (status, said) = refused(&[("PORT", "0"), ("MONGODB_URI", "mongodb://127.0.0.1:9/db")]).await;
+    assert!(status == 1 && said.contains("MONGODB_URI"), "{status}: {said}");
+}
+
+#[tokio::test]
 async fn production_needs_a_strong_secret() {
     let (status, said) = refused(&[("NODE_ENV", "production"), ("JWT_SECRET", "secret")]).await;
     assert!(status == 2 && said.contains("JWT_SECRET"), "{status}: {said}");

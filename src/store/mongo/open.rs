@@ -57,8 +57,10 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
 /// What the URI says, with everything that durability and time limits rest on set by us.
 async fn client_options(uri: &str) -> Result<ClientOptions, StoreError> {
     // The driver's own words could quote a part of the password.
-    let refusal = "the MongoDB URI cannot be read; special characters in its password must be percent-encoded";
-    let mut options = ClientOptions::parse(uri).await.map_err(|_| StoreError::Unavailable(refusal.into()))?;
+    // The driver's own words may quote the password.
+    let refusal = "MONGODB_URI=***: expected a MongoDB URL, special characters in its password percent-encoded; \
+                   for example mongodb://localhost:27017/helpline";
+    let mut options = ClientOptions::parse(uri).await.map_err(|_| StoreError::Misconfigured(refusal.to_owned()))?;
     options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = None;

@@ -123,5 +123,5 @@ async fn a_peer_that_accepts_and_says_nothing_is_reported_in_time_at_open() {
 async fn a_malformed_address_is_refused_without_quoting_it() {
     let error = open("mongodb://user:se:cret@word@h:x/", None).await.map(drop).unwrap_err();
     let text = format!("{error} {error:?}");
-    assert!(text.contains("MongoDB URI") && !text.contains("cret"), "{text}");
+    assert!(text.contains("MONGODB_URI") && !text.contains("cret"), "{text}");
 }
