@@ -24,9 +24,6 @@ pub trait Dialect: Send + Sync + 'static {
     /// Its name in logs, configuration and documents.
     fn name(&self) -> &'static str;
 
-    /// Who vouches for the ids of its people.
-    fn realm(&self) -> Realm;
-
     /// Lets a new socket in, or refuses it with the text of the contract's `connect_error`.
     ///
     /// # Errors
@@ -112,9 +109,6 @@ pub struct Joined {
 pub trait Line: Send + Sync {
     /// Our id of the connection.
     fn id(&self) -> &ConnId;
-
-    /// Sends a frame to this socket alone; waits while its buffer is full.
-    async fn emit(&self, frame: Frame);
 
     /// Joins the session's delivery: greets, then delivers every later entry once and in order. Answers when the greeting is sent.
     ///

@@ -55,7 +55,7 @@ pub struct Session {
     pub status: Status,
     /// Who answers, from the first assignment on; kept after the end.
     pub agent: Option<Assignee>,
-    /// How often an agent was assigned; 0 before the first time. Makes each assignment's undo specific.
+    /// How often an agent was assigned; 0 before the first time. Tells the log's repair what is missing there.
     pub assignment: u64,
     /// When it was opened.
     pub created_at: Timestamp,

@@ -72,9 +72,6 @@ pub trait Store: Send + Sync + 'static {
     /// If the session waits: makes it active with this agent, counts the assignment up, and answers the session as it is then. Else `None`.
     async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
-    /// If the session is active under exactly this assignment: makes it wait again, without an agent. Answers whether it did.
-    async fn unclaim_session(&self, id: &SessionId, assignment: u64, now: Timestamp) -> Result<bool, StoreError>;
-
     /// If the session is not ended: makes it so and frees its open key. Answers the session as it was *before*, or `None` if it was ended or is unknown.
     async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError>;
 

@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 use super::inbox::{Closed, Inbox, Item};
 use super::outlet::Outlet;
 use super::tails::Tails;
-use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line};
 use crate::domain::desk::Desk;
 use crate::domain::error::Error;
@@ -48,10 +47,6 @@ pub(super) fn own_room(conn: &ConnId) -> String {
 impl Line for Conn {
     fn id(&self) -> &ConnId {
         &self.id
-    }
-
-    async fn emit(&self, frame: Frame) {
-        self.outlet.send_when_able(&frame).await;
     }
 
     async fn join(&self, admission: Admission) -> Result<Joined, Error> {

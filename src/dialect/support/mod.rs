@@ -36,10 +36,6 @@ impl Dialect for Support {
         "support"
     }
 
-    fn realm(&self) -> Realm {
-        Realm::Support
-    }
-
     fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
         let credential = handshake_credential(&handshake.auth);
         desk.admit(Realm::Support, credential.as_ref(), handshake.peer).map_err(|_| "Authentication failed")

@@ -84,10 +84,6 @@ impl Store for Mongo {
         limited("claim_session", sessions::claim(&self.sessions, id, agent, now)).await
     }
 
-    async fn unclaim_session(&self, id: &SessionId, assignment: u64, now: Timestamp) -> Result<bool, StoreError> {
-        limited("unclaim_session", sessions::unclaim(&self.sessions, id, assignment, now)).await
-    }
-
     async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
         limited("finish_session", sessions::finish(&self.sessions, id, at, reason)).await
     }

@@ -114,20 +114,6 @@ pub(super) async fn claim(
     claimed.as_ref().map(to_session).transpose()
 }
 
-pub(super) async fn unclaim(
-    sessions: &Collection<Document>,
-    session: &SessionId,
-    assignment: u64,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let filter = doc! { "_id": id(session.as_str()), "status": Status::Active.name(), "assignment": number(assignment) };
-    let update = doc! {
-        "$set": { "status": Status::Waiting.name(), "updatedAt": moment(now) },
-        "$unset": { "agentId": "", "agentName": "" },
-    };
-    Ok(sessions.update_one(filter, update).await?.matched_count == 1)
-}
-
 pub(super) async fn finish(
     sessions: &Collection<Document>,
     session: &SessionId,

@@ -113,11 +113,6 @@ impl Store for Sqlite {
         self.writer.run(move |conn| sessions::claim(conn, &id, &agent, now)).await
     }
 
-    async fn unclaim_session(&self, id: &SessionId, assignment: u64, now: Timestamp) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.writer.run(move |conn| sessions::unclaim(conn, &id, assignment, now)).await
-    }
-
     async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
         let (id, reason) = (id.clone(), reason.to_owned());
         self.writer.run(move |conn| sessions::finish(conn, &id, at, &reason)).await

@@ -88,13 +88,6 @@ pub(super) fn claim(conn: &Connection, id: &SessionId, agent: &Assignee, now: Ti
     }
 }
 
-/// Active under this assignment to waiting.
-pub(super) fn unclaim(conn: &Connection, id: &SessionId, assignment: u64, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "UPDATE sessions SET status = 'waiting', agent_id = NULL, agent_name = NULL, updated_at = ?3 \
-               WHERE id = ?1 AND status = 'active' AND assignment = ?2";
-    Ok(conn.prepare_cached(sql)?.execute(params![id.as_str(), assignment, now.0])? > 0)
-}
-
 /// Open to ended; the document as it was.
 pub(super) fn finish(conn: &Connection, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
     let before = find(conn, id)?.filter(|s| s.status != Status::Ended);

@@ -38,7 +38,7 @@ macro_rules! contract_suite {
             pages::unknown_ids_are_absent,
             sessions::one_of_50_inserts_of_a_visitor_is_created,
             sessions::finish_frees_the_open_key_and_answers_the_old_document_once,
-            sessions::claim_needs_a_waiting_session_and_unclaim_its_own_assignment,
+            sessions::claim_needs_a_waiting_session,
             sessions::waiting_sessions_are_listed_oldest_first,
             sessions::open_sessions_are_paged_by_id,
             sessions::sessions_of_an_agent_are_listed_newest_first,

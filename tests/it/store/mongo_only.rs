@@ -52,7 +52,6 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         stored(&store, message(&session.id, "hi")).await;
         store.reserve_slot(&agent(1, 2).id, &session.id, NOW).await.unwrap();
         store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
-        store.unclaim_session(&session.id, 1, NOW).await.unwrap();
         store.finish_session(&session.id, NOW, "done").await.unwrap();
         store.list_entries(&session.id, 0, 10).await.unwrap();
         store.list_messages(&session.id, 0, 10).await.unwrap();

@@ -60,7 +60,6 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     let (session, agent) = (SessionId::random(), AgentId::seeded(99));
     assert_eq!(store.find_session(&session).await.unwrap(), None);
     assert_eq!(store.claim_session(&session, &assignee(1), NOW).await.unwrap(), None);
-    assert!(!store.unclaim_session(&session, 0, NOW).await.unwrap());
     assert_eq!(store.finish_session(&session, NOW, "x").await.unwrap(), None);
     assert_eq!(store.find_by_key(&session, &visitor("v1"), &key("k")).await.unwrap(), None);
     assert_eq!(store.head(&session).await.unwrap(), Head::default());

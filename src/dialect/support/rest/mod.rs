@@ -6,7 +6,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -77,6 +77,7 @@ pub fn router(rest: Rest) -> Router {
         .route("/api/chat/{*rest}", axum::routing::any(|| async { Problem::Endpoint }))
         .route("/api/auth/{id}/availability", put(tokens::set_availability))
         .method_not_allowed_fallback(|| async { Problem::Endpoint })
+        .layer(from_fn(finish))
         .layer(from_fn_with_state(rest.clone(), authenticate));
     Router::new()
         .route("/", get(system::root))
@@ -101,6 +102,19 @@ async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next
     let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer)?;
     request.extensions_mut().insert(Caller(who));
     Ok(next.run(request).await)
+}
+
+/// Reads the body, and then runs the request to its end in a task of its own, also when its client hangs up: a handler that is dropped between
+/// a write and what must follow it would leave a stored message that nobody is told of.
+#[allow(clippy::disallowed_methods, reason = "the task has its whole request, and ends with it")]
+async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Problem::TooLarge)?;
+    let request = Request::from_parts(parts, Body::from(body));
+    tokio::spawn(next.run(request)).await.map_err(|_| {
+        tracing::error!("a panic in a request");
+        Problem::Panicked
+    })
 }
 
 /// `X-API-Key`, else the bearer token; a wrong one is never ignored.
@@ -203,6 +217,8 @@ enum Problem {
     Malformed,
     /// The body is over the limit.
     TooLarge,
+    /// A defect of ours.
+    Panicked,
     /// There is no such path.
     Endpoint,
 }
@@ -237,7 +253,7 @@ impl IntoResponse for Problem {
             Problem::Invalid(code, message) => coded(StatusCode::BAD_REQUEST, code, message),
             Problem::MalformedId => plain(StatusCode::NOT_FOUND, "Resource not found"),
             // Quirk: a body that is no JSON answers 500 (document 001).
-            Problem::Malformed => plain(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
+            Problem::Malformed | Problem::Panicked => plain(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
             Problem::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
             Problem::Endpoint => (StatusCode::NOT_FOUND, Json(system::unknown_endpoint())).into_response(),
         }
