@@ -70,16 +70,25 @@ impl SessionId {
 
     /// Reads an id from the wire: a hyphenated UUID or 24 hex digits, in either case; `None` for all else.
     pub fn parse(text: &str) -> Option<Self> {
-        let uuid = text.len() == 36 && Uuid::try_parse(text).is_ok();
-        let object_id = text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        (uuid || object_id).then(|| Self(text.to_ascii_lowercase().into()))
+        is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
     }
+}
+
+/// A hyphenated UUID or 24 hex digits.
+fn is_well_formed(text: &str) -> bool {
+    let uuid = text.len() == 36 && Uuid::try_parse(text).is_ok();
+    uuid || (text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl EntryId {
     /// Mints a new id.
     pub fn random() -> Self {
         Self(Uuid::now_v7().to_string().into())
+    }
+
+    /// Reads an id from the wire, as [`SessionId::parse`].
+    pub fn parse(text: &str) -> Option<Self> {
+        is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::ids::{AgentId, SessionId};
 use super::principal::{Person, Principal, Realm, Role};
 use super::time::Timestamp;
@@ -124,6 +125,11 @@ impl Session {
     /// Whether `person` is the agent to whom it is assigned.
     pub fn is_of_agent(&self, person: &Person) -> bool {
         person.role == Role::Agent && self.agent.as_ref().is_some_and(|a| a.id == AgentId::of(person.realm, &person.id))
+    }
+
+    /// Whether somebody has read the message: by itself, or with all up to it.
+    pub fn has_read(&self, message: &Entry) -> bool {
+        message.read_at.is_some() || message.head.ordinal <= self.read_ordinal
     }
 
     /// Gives a person without a name the one under which the session knows it.
