@@ -39,10 +39,10 @@ pub(super) async fn texts_survive_byte_for_byte(store: Arc<dyn Store>) {
 pub(super) async fn people_survive_whole(store: Arc<dyn Store>) {
     let who = Person { name: Some("Ann \"😀\"\0".into()), email: Some("ann@example.org".into()), ..visitor("$a.b:c\0d") };
     let session = Session::open(who.clone(), NOW);
-    assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+    assert_eq!(insert(&*store, &session).await, Inserted::Created);
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(session.clone()));
     let other = Session::open(visitor("$a.b:c\0e"), NOW);
-    assert_eq!(store.insert_session(&other).await.unwrap(), Inserted::Created, "ids are compared byte for byte");
+    assert_eq!(insert(&*store, &other).await, Inserted::Created, "ids are compared byte for byte");
     for author in [who, Person::new(Realm::Support, "a1", Role::Agent), Person::new(Realm::Support, "m", Role::System)] {
         let entry = stored(&*store, Draft { author: author.clone(), at: Timestamp(-1), ..message(&session.id, "hi") }).await;
         assert_eq!((entry.author.clone(), entry.at), (author, Timestamp(-1)));
@@ -81,7 +81,7 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     let [waiting, active, ended] = [opened(store, "w", 1).await.id, opened(store, "a", 2).await.id, opened(store, "e", 3).await.id];
     assert!(store.reserve_slot(&AgentId::seeded(1), &active, NOW).await.unwrap());
     store.claim_session(&active, &assignee(1), NOW).await.unwrap().unwrap();
-    store.finish_session(&ended, at(9), "done").await.unwrap().unwrap();
+    store.finish_session(&ended, 1, at(9), "done").await.unwrap().unwrap();
     store.set_availability(&AgentId::seeded(2), false).await.unwrap().unwrap();
     for draft in [keyed(&active, "hi", "k"), draft(&active, Content::Assigned(assignee(1))), end(&active)] {
         stored(store, draft).await;

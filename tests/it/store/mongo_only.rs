@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
 use futures_util::future::join_all;
-use helpline::domain::agent::Agent;
+use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::entry::Content;
 use helpline::domain::error::StoreError;
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
@@ -21,7 +21,7 @@ use super::mongo_server::{Place, end, keyed, message, numbers, on_database, orig
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 fn agent(n: u8, capacity: u32) -> Agent {
-    Agent { id: AgentId::seeded(n), realm: Realm::Support, name: "Ann".into(), capacity, available: true, sessions: Vec::new() }
+    Agent { availability: Availability::Online, ..Agent::new(Realm::Support, AgentId::seeded(n), "Ann", capacity, NOW) }
 }
 
 fn visitor(id: &str) -> Person {
@@ -47,12 +47,12 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         let weak = Place { uri: format!("{}?w=1&journal=false&readConcernLevel=local", place.uri), name: place.name.clone() };
         let (store, heard) = overheard(&weak).await;
         let session = Session::open(visitor("u1"), NOW);
-        store.insert_session(&session).await.unwrap();
+        store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         store.seed_agents(Realm::Support, &[agent(1, 2)]).await.unwrap();
         stored(&store, message(&session.id, "hi")).await;
         store.reserve_slot(&agent(1, 2).id, &session.id, NOW).await.unwrap();
         store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
-        store.finish_session(&session.id, NOW, "done").await.unwrap();
+        store.finish_session(&session.id, 1, NOW, "done").await.unwrap();
         store.list_entries(&session.id, 0, 10).await.unwrap();
         store.list_messages(&session.id, 0, 10).await.unwrap();
         store.last_entry(&session.id).await.unwrap().unwrap();
@@ -112,7 +112,7 @@ async fn hexadecimal_ids_are_object_ids_in_the_database_and_the_same_text_outsid
         let hex = SessionId::parse("507f1f77bcf86cd799439011").unwrap();
         let mut session = Session::open(Person { name: Some("$set".into()), email: Some("a@b".into()), ..visitor("u.$1") }, NOW);
         session.id = hex.clone();
-        assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+        assert_eq!(store.insert_session(&session, Some(&session.visitor.key())).await.unwrap(), Inserted::Created);
         let taken = Assignee { id: AgentId::stored("507f1f77bcf86cd799439012"), name: "Ann".into() };
         let mut draft = message(&hex, "hi");
         (draft.id, draft.content) = (EntryId::stored("507f1f77bcf86cd799439013"), Content::Assigned(taken.clone()));
@@ -148,7 +148,7 @@ async fn paging_over_open_sessions_reaches_text_ids_and_object_ids() {
         ];
         for id in ids {
             let session = Session { id: SessionId::stored(id), ..Session::open(visitor(id), NOW) };
-            store.insert_session(&session).await.unwrap();
+            store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
@@ -292,13 +292,13 @@ async fn a_visitor_who_comes_to_two_nodes_at_once_gets_one_session_each_time() {
         for _ in 0..5 {
             let inserts = (0..10).map(|n| {
                 let store = &nodes[n % 2];
-                async move { store.insert_session(&Session::open(visitor("u1"), NOW)).await.unwrap() }
+                async move { store.insert_session(&Session::open(visitor("u1"), NOW), Some("support:u1")).await.unwrap() }
             });
             let created = join_all(inserts).await.into_iter().filter(|i| *i == Inserted::Created).count();
             assert_eq!(created, 1);
             let open = nodes[0].list_open(None, 10).await.unwrap();
             assert_eq!(open.len(), 1);
-            nodes[1].finish_session(&open[0].id, NOW, "done").await.unwrap().unwrap();
+            nodes[1].finish_session(&open[0].id, 1, NOW, "done").await.unwrap().unwrap();
         }
     })
     .await;
@@ -309,7 +309,7 @@ async fn values_that_this_server_never_wrote_are_reported_with_their_id() {
     on_database(|place| async move {
         let store = place.open().await;
         let session = Session::open(visitor("u1"), NOW);
-        store.insert_session(&session).await.unwrap();
+        store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         let sessions = place.raw().await.collection::<Document>("sessions");
         sessions.update_one(doc! {}, doc! { "$set": { "status": "archived" } }).await.unwrap();
         let error = store.find_session(&session.id).await.unwrap_err();
@@ -324,12 +324,12 @@ async fn figures_count_sessions_their_time_and_their_messages() {
         let store = place.open().await;
         let sessions: Vec<_> = ["a", "b", "c"].map(|v| Session::open(visitor(v), NOW)).to_vec();
         for session in &sessions {
-            store.insert_session(session).await.unwrap();
+            store.insert_session(session, Some(&session.visitor.key())).await.unwrap();
             stored(&store, message(&session.id, "hi")).await;
         }
         stored(&store, message(&sessions[0].id, "ho")).await;
         stored(&store, end(&sessions[0].id)).await;
-        store.finish_session(&sessions[0].id, NOW.plus_ms(700), "done").await.unwrap();
+        store.finish_session(&sessions[0].id, 1, NOW.plus_ms(700), "done").await.unwrap();
         let totals = store.totals(Realm::Support).await.unwrap();
         assert_eq!((totals.waiting, totals.active, totals.ended, totals.messages, totals.ended_duration_ms), (2, 0, 1, 4, 700));
     })
