@@ -142,8 +142,9 @@ pub struct Admission {
     pub start: Start,
     /// How many messages the greeting shows at most.
     pub history: u32,
-    /// Whose page this is, for a later socket of the same page that does not know what it has; `None` where the contract replaces the list.
-    pub page: Option<Arc<str>>,
+    /// Whose page this is, for a later socket of the same page that does not know what it has; then further names under which an earlier socket
+    /// of it may be remembered. None where the contract replaces the list.
+    pub pages: Vec<Arc<str>>,
     /// What the socket is greeted with, before any later entry.
     pub greeting: Greeting,
 }

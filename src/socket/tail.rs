@@ -198,8 +198,8 @@ impl Tail {
 
     async fn join(&mut self, joining: Joining) {
         let Joining { conn, outlet, dialect, admission, reply } = joining;
-        let Admission { session, start, history, page, greeting } = admission;
-        let (joined, messages, session) = match self.greet(&conn, session, (start, history, page.as_ref())).await {
+        let Admission { session, start, history, pages, greeting } = admission;
+        let (joined, messages, session) = match self.greet(&conn, session, (start, history, &pages)).await {
             Ok(greeted) => greeted,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -207,8 +207,9 @@ impl Tail {
             }
         };
         let frames = greeting(&session, &messages);
-        let fresh = Member { outlet, dialect, cursor: joined.reach, page, pending: VecDeque::new(), greeting: None };
+        let fresh = Member { outlet, dialect, cursor: joined.reach, page: None, pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
+        member.page = pages.into_iter().next().or_else(|| member.page.take());
         member.greeting = Some(Greeting { frames: frames.len(), joined, reply });
         for frame in frames.into_iter().rev() {
             member.pending.push_front((joined.reach, Some(frame)));
@@ -222,7 +223,7 @@ impl Tail {
         &mut self,
         conn: &ConnId,
         known: Session,
-        (start, history, page): (Start, u32, Option<&Arc<str>>),
+        (start, history, pages): (Start, u32, &[Arc<str>]),
     ) -> Result<(Joined, Vec<Entry>, Session), StoreError> {
         let head = match self.delivered {
             Some(head) => head,
@@ -241,7 +242,7 @@ impl Tail {
                 entries.retain(|e| e.body().is_some());
                 (reach, entries)
             }
-            (None, Start::LeftOff) => (self.left_off(page, head.seq).await?, Vec::new()),
+            (None, Start::LeftOff) => (self.left_off(pages, head.seq).await?, Vec::new()),
             (member, start) => {
                 let reach = member.map_or(head.seq, |m| m.cursor);
                 let skipped = if start == Start::Latest { head.ordinal.saturating_sub(history.into()) } else { 0 };
@@ -255,10 +256,9 @@ impl Tail {
 
     /// The last entry that a page's earlier socket got: one that still lives, or one that has gone. Where this process knows of none, the page
     /// is from before its start, and has what was stored by then.
-    async fn left_off(&self, page: Option<&Arc<str>>, head: u64) -> Result<u64, StoreError> {
-        let Some(page) = page else { return Ok(head) };
-        let living = self.members.values().filter(|m| m.page.as_ref() == Some(page)).map(|m| m.cursor).max();
-        if let Some(cursor) = living.or_else(|| self.departed.recall(&self.session, page)) {
+    async fn left_off(&self, pages: &[Arc<str>], head: u64) -> Result<u64, StoreError> {
+        let living = self.members.values().filter(|m| m.page.is_some() && m.page.as_ref() == pages.first()).map(|m| m.cursor).max();
+        if let Some(cursor) = living.or_else(|| pages.iter().find_map(|page| self.departed.recall(&self.session, page))) {
             return Ok(cursor.min(head));
         }
         let recent = self.store.list_entries(&self.session, head.saturating_sub(LEFT_OFF_LIMIT.into()), LEFT_OFF_LIMIT).await?;

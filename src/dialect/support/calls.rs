@@ -103,7 +103,7 @@ impl Seat {
             session,
             start: last_seq.map_or(Start::Now, Start::After),
             history: GREETING_LIMIT,
-            page: None,
+            pages: Vec::new(),
             greeting: Box::new(|session, messages| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
         let joined = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;

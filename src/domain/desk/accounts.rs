@@ -20,19 +20,19 @@ pub struct LoggedIn {
 }
 
 impl Desk {
-    /// Makes an account for whoever asks, as far as `ADMIN_SIGNUP` allows; a privileged caller always may.
+    /// Makes an account for whoever asks, as far as `ADMIN_SIGNUP` allows; who shows a credential of a privileged caller always may.
     ///
     /// # Errors
     /// [`Error::Forbidden`] where sign-up is closed, [`Error::AccountExists`], [`Error::RateLimited`].
     pub async fn sign_up(
         &self,
-        who: &Principal,
+        who: Option<&Principal>,
         (realm, visit): (Realm, (Peer, IpAddr)),
         (email, password): (&str, &str),
         name: Option<&str>,
     ) -> Result<LoggedIn, Error> {
         let policy = self.authority.sign_up();
-        let invited = matches!(who, Principal::Person { .. } | Principal::Delegate { .. }) && who.is_privileged();
+        let invited = who.is_some_and(Principal::is_privileged);
         if !invited && policy == SignUp::Closed {
             return Err(Error::Forbidden);
         }

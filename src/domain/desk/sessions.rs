@@ -103,7 +103,7 @@ impl Desk {
             Principal::Guest { realm, address } if *realm == visitor.realm && visitor.role == Role::Visitor => {
                 self.openings.take(address.to_string(), self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })
             }
-            _ if who.is_privileged() || who.person().is_some_and(|p| p.is(visitor)) => Ok(()),
+            _ if who.is_privileged() || who.person().is_some_and(|p| may_open_for(p, visitor)) => Ok(()),
             _ => Err(Error::Forbidden),
         }
     }
@@ -207,4 +207,10 @@ impl Desk {
         }
         Ok(true)
     }
+}
+
+/// A person opens sessions for itself; agents who share their sessions open them for visitors too.
+fn may_open_for(person: &Person, visitor: &Person) -> bool {
+    let shares = person.role == Role::Agent && person.realm == visitor.realm && person.realm.shares_sessions();
+    person.is(visitor) || shares
 }
