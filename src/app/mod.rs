@@ -154,7 +154,12 @@ impl Node {
         let files = files::client_router(&config.socket_io_client_dir);
         let probes = probes::router(Probes { desk: Arc::clone(&self.desk), stopping: Arc::clone(stopping) });
         let documents = if config.mode == Mode::Production { Router::new() } else { files::documents_router() };
-        contracts.layer(cors(Arc::clone(&self.trust), open_paths(&listens.mounts))).merge(files).merge(documents).merge(probes).layer(CatchPanicLayer::new())
+        contracts
+            .layer(cors(Arc::clone(&self.trust), open_paths(&listens.mounts)))
+            .merge(files)
+            .merge(documents)
+            .merge(probes)
+            .layer(CatchPanicLayer::new())
     }
 
     /// The REST paths of a contract.

@@ -1,7 +1,7 @@
 //! One connection: its task takes calls from the inbox one at a time, hands them to the contract's conversation, and ends with the socket.
 
-use std::panic::AssertUnwindSafe;
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

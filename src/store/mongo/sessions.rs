@@ -1,6 +1,6 @@
 //! Session documents: each change is one conditional write of one document. Knows nothing of entries.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, bson, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, IndexModel};
@@ -134,8 +134,11 @@ fn conditions(query: &SessionQuery) -> Document {
         filter.insert("updatedAt", range);
     }
     if let Some(keyword) = &query.keyword {
-        // The bytes of a text and no pattern, so nothing in it has a meaning of its own.
-        let place = doc! { "$indexOfBytes": ["$search", { "$literal": search::fold(keyword) }] };
+        // The bytes of a text and no pattern, so nothing in it has a meaning of its own. Documents of an earlier version are folded here, which
+        // the server does for ASCII letters.
+        let parts = bson!([{ "$toString": "$_id" }, "\n", "$userId", "\n", { "$ifNull": ["$userName", ""] }]);
+        let text = doc! { "$ifNull": ["$search", { "$toLower": { "$concat": parts } }] };
+        let place = doc! { "$indexOfBytes": [text, { "$literal": search::fold(keyword) }] };
         filter.insert("$expr", doc! { "$gte": [place, 0] });
     }
     filter
@@ -225,7 +228,7 @@ pub(super) async fn reopen(
     at: Timestamp,
     label: &str,
 ) -> Result<(), StoreError> {
-    // Not "less than": an absent number is below every other.
+    // Not "less than", which an absent number never is: it is below every number of a log.
     let older = doc! { "_id": id(session.as_str()), "stateSeq": { "$not": { "$gte": number(seq) } } };
     let (active, ended) = (Status::Active.name(), Status::Ended.name());
     let update = vec![

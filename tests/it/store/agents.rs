@@ -43,9 +43,8 @@ pub(super) async fn availability_is_what_was_last_declared(store: Arc<dyn Store>
     let agents = seeded(&*store, &[(1, 2), (2, 2)]).await;
     let (id, session) = (&agents[0].id, SessionId::random());
     assert!(store.reserve_slot(id, &session, NOW).await.unwrap());
-    for (ms, availability) in [Availability::Busy, Availability::Busy, Availability::Away, Availability::Offline, Availability::Online]
-        .into_iter()
-        .enumerate()
+    for (ms, availability) in
+        [Availability::Busy, Availability::Busy, Availability::Away, Availability::Offline, Availability::Online].into_iter().enumerate()
     {
         let now = at(ms as i64);
         let expected = Agent { availability, active_at: now, sessions: vec![session.clone()], ..agents[0].clone() };
@@ -62,7 +61,8 @@ pub(super) async fn availability_changes_only_from_what_was_named(store: Arc<dyn
         assert_eq!(set(from, Away).await, None);
     }
     assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents, "nothing was changed");
-    for (from, to) in [(&[Online, Busy][..], Away), (&[Away], Online), (&[Online], Busy), (&[Online, Busy], Offline), (&[Offline], Online)] {
+    for (from, to) in [(&[Online, Busy][..], Away), (&[Away], Online), (&[Online], Busy), (&[Online, Busy], Offline), (&[Offline], Online)]
+    {
         assert_eq!(set(from, to).await.map(|a| (a.availability, a.active_at)), Some((to, at(5))));
     }
 }

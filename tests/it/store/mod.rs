@@ -110,6 +110,7 @@ macro_rules! stamp {
 use stamp;
 
 mod mongo;
+mod mongo_earlier;
 mod mongo_faults;
 mod mongo_lost_replies;
 mod mongo_only;

@@ -10,12 +10,13 @@ use helpline::domain::error::StoreError;
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
 use helpline::domain::principal::{Person, Realm, Role};
 use helpline::domain::session::{Assignee, Session};
-use helpline::domain::store::{Appended, Inserted, Store};
+use helpline::domain::store::{Appended, Inserted, SessionQuery, Store};
 use helpline::domain::time::Timestamp;
 use helpline::store::mongo::{open, open_with};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 
+use super::accounts::account;
 use super::mongo_server::{Place, end, keyed, message, numbers, on_database, original_message, stored};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -53,6 +54,18 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         store.reserve_slot(&agent(1, 2).id, &session.id, NOW).await.unwrap();
         store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
         store.finish_session(&session.id, 1, NOW, "done").await.unwrap();
+        store.reopen_session(&session.id, 2, NOW, "active").await.unwrap();
+        store.touch_session(&session.id, NOW).await.unwrap();
+        store.mark_session_read(&session.id, 1).await.unwrap();
+        store.mark_message_read(&store.last_entry(&session.id).await.unwrap().unwrap().id, NOW).await.unwrap().unwrap();
+        store.insert_agent(&agent(2, 2)).await.unwrap();
+        store.set_availability(&agent(2, 2).id, None, Availability::Busy, NOW).await.unwrap().unwrap();
+        let ann = account("ann@example.org");
+        assert!(store.insert_account(&ann).await.unwrap());
+        assert!(store.replace_password(&ann.id, &ann.password, &ann.password).await.unwrap());
+        store.remove_account(&ann.id).await.unwrap();
+        store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap();
+        store.last_messages(std::slice::from_ref(&session.id), false).await.unwrap();
         store.list_entries(&session.id, 0, 10).await.unwrap();
         store.list_messages(&session.id, 0, 10).await.unwrap();
         store.last_entry(&session.id).await.unwrap().unwrap();
@@ -70,7 +83,7 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
             }
             seen.push(name);
         }
-        for name in ["insert", "findAndModify", "update", "createIndexes", "find"] {
+        for name in ["insert", "findAndModify", "update", "delete", "createIndexes", "find", "aggregate"] {
             assert!(seen.contains(&name), "no {name} was sent");
         }
     })
@@ -178,10 +191,21 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
             names
         };
         assert_eq!(names("messages").await, ["_id_", "messages_client_key", "messages_session_ordinal", "messages_session_seq"]);
-        assert_eq!(
-            names("sessions").await,
-            ["_id_", "sessions_agent_created", "sessions_realm_status_created", "sessions_status_id", "sessions_visit"]
-        );
+        let sessions = [
+            "_id_",
+            "sessions_agent_created",
+            "sessions_realm_agent_updated",
+            "sessions_realm_status_created",
+            "sessions_realm_status_updated",
+            "sessions_realm_updated",
+            "sessions_realm_visitor_updated",
+            "sessions_spoken_updated",
+            "sessions_status_id",
+            "sessions_visit",
+        ];
+        assert_eq!(names("sessions").await, sessions);
+        assert_eq!(names("agents").await, ["_id_", "agents_realm_position"]);
+        assert_eq!(names("accounts").await, ["_id_", "accounts_realm_email"]);
     })
     .await;
 }
@@ -208,6 +232,25 @@ async fn a_node_with_an_old_head_in_memory_neither_skips_nor_doubles_nor_refuses
             assert_eq!(store.append(again).await.unwrap(), Appended::Stored(last.clone()));
         }
         assert_eq!(numbers(&here, &session).await, (1..=7).collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_remembers_an_end_or_an_opening_sees_what_another_node_made_of_it() {
+    on_database(|place| async move {
+        let (here, there) = (place.open().await, place.open().await);
+        let session = SessionId::random();
+        let reopening = || helpline::domain::entry::Draft { content: Content::Opened("active".into()), ..message(&session, "") };
+        stored(&here, message(&session, "1")).await;
+        stored(&here, end(&session)).await;
+        assert_eq!(there.append(message(&session, "late")).await.unwrap(), Appended::Ended);
+        assert_eq!(stored(&there, reopening()).await.seq(), 3);
+        assert_eq!(stored(&here, message(&session, "4")).await.seq(), 4);
+        stored(&there, end(&session)).await;
+        assert_eq!(here.append(message(&session, "late")).await.unwrap(), Appended::Ended);
+        assert_eq!(stored(&here, reopening()).await.seq(), 6);
+        assert_eq!(numbers(&there, &session).await, [1, 2, 3, 4, 5, 6]);
     })
     .await;
 }

@@ -35,8 +35,14 @@ pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(
     });
     let olds: Vec<Session> = all(ends).await.into_iter().flatten().collect();
     assert_eq!(olds, std::slice::from_ref(&active));
-    let over =
-        Session { status: Status::Ended, state_seq: 1, ended_at: Some(at(3)), end_reason: Some("bye \u{1F44B}".into()), updated_at: at(3), ..active };
+    let over = Session {
+        status: Status::Ended,
+        state_seq: 1,
+        ended_at: Some(at(3)),
+        end_reason: Some("bye \u{1F44B}".into()),
+        updated_at: at(3),
+        ..active
+    };
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(over.clone()));
     assert_eq!(store.finish_session(&session.id, 9, at(9), "again").await.unwrap(), None);
     let next = opened(&*store, "v1", 4).await;

@@ -37,7 +37,7 @@ pub(super) async fn a_transfer_needs_the_assignment_that_was_seen(store: Arc<dyn
     }
     assert_eq!(found(&*store, id).await, session);
     let given = store.transfer_session(id, 1, &assignee(2), at(2)).await.unwrap();
-    let expected = Session { agent: Some(assignee(2)), assignment: 2, updated_at: at(2), ..session };
+    let expected = Session { agent: Some(assignee(2)), assignment: 2, updated_at: at(2), ..session.clone() };
     assert_eq!(given.as_ref(), Some(&expected));
     assert_eq!(found(&*store, id).await, expected);
     store.finish_session(id, 1, at(3), "done").await.unwrap().unwrap();
