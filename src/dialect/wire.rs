@@ -68,14 +68,18 @@ pub fn filled<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
     text(payload, field).filter(|t| !t.is_empty())
 }
 
+/// A client key that is no text, or not of 1 to 128 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BadClientKey;
+
 /// The optional `clientKey` of a call: absent, or 1 to 128 bytes of text.
 ///
 /// # Errors
 /// Anything else.
-pub fn client_key(payload: &Value) -> Result<Option<ClientKey>, ()> {
+pub fn client_key(payload: &Value) -> Result<Option<ClientKey>, BadClientKey> {
     match payload.get("clientKey") {
         None | Some(Value::Null) => Ok(None),
-        Some(key) => key.as_str().and_then(ClientKey::parse).map(Some).ok_or(()),
+        Some(key) => key.as_str().and_then(ClientKey::parse).map(Some).ok_or(BadClientKey),
     }
 }
 

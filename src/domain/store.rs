@@ -15,6 +15,7 @@ use super::time::Timestamp;
 
 /// What became of a session that was to be inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum Inserted {
     /// It is stored.
     Created,

@@ -24,14 +24,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Libraries that only these folders or files may name.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("socketioxide", &["socket/", "app.rs"]),
+    ("socketioxide", &["socket/", "app/"]),
     ("engineioxide", &["socket/"]),
     ("mongodb", &["store/mongo/"]),
     ("bson", &["store/mongo/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("fred", &["cluster/", "presence/"]),
     ("jsonwebtoken", &["auth/"]),
-    ("axum", &["http/", "socket/", "app.rs", "dialect/support/rest"]),
+    ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/widget/rest"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
     ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/"]),
 ];

@@ -166,7 +166,7 @@ impl Seat {
             BodyError::Blank => Refused::input("INVALID_MESSAGE", "Failed to send message"),
             BodyError::TooLong => Refused::input("MESSAGE_TOO_LONG", "Failed to send message"),
         })?;
-        let client_key = client_key(payload).map_err(|()| Refused::input("INVALID_CLIENT_KEY", "Invalid message data"))?;
+        let client_key = client_key(payload).map_err(|_| Refused::input("INVALID_CLIENT_KEY", "Invalid message data"))?;
         let author = self.person.clone().ok_or_else(invalid)?;
         let posted = desk.post_message(&self.who, author, current, Post::text(body, client_key)).await;
         posted.map(|p| wire::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))

@@ -128,7 +128,7 @@ impl Seat {
             BodyError::Blank => wrong("INVALID_CONTENT"),
             BodyError::TooLong => wrong("CONTENT_TOO_LONG"),
         })?;
-        let client_key = client_key(payload).map_err(|()| wrong("INVALID_CLIENT_KEY"))?;
+        let client_key = client_key(payload).map_err(|_| wrong("INVALID_CLIENT_KEY"))?;
         let session = desk.session(&self.who, &id).await.map_err(|e| failed(&e))?;
         let sender = stored_text(payload, "senderId");
         let (author, signed) = speaker(&self.who, &session, role, sender.as_deref()).ok_or_else(|| failed(&Error::Forbidden))?;

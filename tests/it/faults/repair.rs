@@ -154,10 +154,10 @@ async fn a_slot_without_a_session_is_given_back_once_it_is_old_and_the_session_i
     assert!(office.store.reserve_slot(&first_agent().id, &session.id, office.clock.now()).await.expect("a write"));
     office.set_all_available(false).await;
     let holds = async || office.state(&[]).await.agents[0].sessions.contains(&session.id);
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(holds().await, "whoever is between two writes must not lose its slot");
     office.wait(SETTLED_MS);
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(!holds().await);
     office.set_all_available(true).await;
     assert_eq!(office.repaired(&[&session.id]).await[0].status, Status::Active);
@@ -170,7 +170,7 @@ async fn a_claim_without_its_entry_gets_one_once_it_is_old() {
     let now = office.clock.now();
     assert!(office.store.reserve_slot(&first_agent().id, &session.id, now).await.expect("a write"));
     office.store.claim_session(&session.id, &first_agent(), now).await.expect("a write").expect("a claim");
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(office.state(&[&session.id]).await.logs[0].is_empty(), "whoever is between two writes writes its own entry");
     office.wait(SETTLED_MS);
     office.repaired(&[&session.id]).await;
@@ -197,7 +197,7 @@ async fn a_slot_of_an_ended_session_is_given_back_and_the_next_visitor_is_served
     }
     assert_eq!(sessions[6].status, Status::Waiting);
     office.end_log(&sessions[0].id).await;
-    office.store.finish_session(&sessions[0].id, office.clock.now(), "done").await.expect("a write").expect("the document");
+    office.store.finish_session(&sessions[0].id, 2, office.clock.now(), "done").await.expect("a write").expect("the document");
     office.wait(SETTLED_MS);
     let ids: Vec<&SessionId> = sessions.iter().map(|s| &s.id).collect();
     let repaired = office.repaired(&ids).await;

@@ -100,7 +100,7 @@ pub(super) async fn send_message(
         BodyError::TooLong => Problem::Invalid("MESSAGE_TOO_LONG", "message cannot exceed 1000 characters"),
     })?;
     let author = author(&who, &body)?;
-    let key = client_key(&body).map_err(|()| Problem::Invalid("INVALID_CLIENT_KEY", "clientKey must be a string of 1 to 128 bytes"))?;
+    let key = client_key(&body).map_err(|_| Problem::Invalid("INVALID_CLIENT_KEY", "clientKey must be a string of 1 to 128 bytes"))?;
     let posted = rest.desk.post_message(&who, author, &session_id(&id)?, Post::text(text, key)).await?;
     Ok(success(StatusCode::CREATED, "Message sent successfully", views::posted(&posted)))
 }

@@ -45,7 +45,7 @@ pub(super) async fn send(State(context): State<Context>, caller: Caller, Input(b
     let id = session_id(text(&body, "sessionId"))?;
     let role = text(&body, "senderType").and_then(role_of).ok_or(Problem::Server)?;
     let said = text(&body, "content").and_then(|t| Body::parse(t, MESSAGE_LIMIT).ok()).ok_or(Problem::Server)?;
-    let key = client_key(&body).map_err(|()| Problem::Server)?;
+    let key = client_key(&body).map_err(|_| Problem::Server)?;
     let session = context.desk.session(&caller.who, &id).await?;
     let sender = stored_text(&body, "senderId");
     let (author, signed) = speaker(&caller.who, &session, role, sender.as_deref()).ok_or(match caller.who {
