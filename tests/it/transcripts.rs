@@ -80,7 +80,8 @@ async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let script = parse(&text).unwrap_or_else(|e| panic!("{dialect}/{name}.txt:{e}"));
-    let mut env = script.env.clone();
+    let mut env = vec![("MOUNTS".to_owned(), format!("{dialect}@/"))];
+    env.extend(script.env.clone());
     let database = format!("helpline_test_{}", Uuid::new_v4().simple());
     if let Backend::Mongo = backend {
         env.push(("MONGODB_URI".into(), mongo_uri()));

@@ -1,6 +1,6 @@
 // Replays transcripts with the official socket.io-client:
 // node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [--base /path] [FILE …]
-// With a base the contract is mounted there, and every path and namespace of the transcripts is taken below it.
+// The folder of a file names the contract, which is mounted at `/`, or at the base: every path and namespace is then taken below it.
 "use strict";
 
 const fs = require("node:fs");
@@ -239,8 +239,8 @@ async function playFile(file, io, transports) {
   let server, play;
   try {
     const script = parse(fs.readFileSync(file, "utf8"));
-    const mounts = wanted.base ? { MOUNTS: `support@${wanted.base}` } : {};
-    server = await Server.start({ ...mounts, ...script.env });
+    const dialect = path.basename(path.dirname(file));
+    server = await Server.start({ MOUNTS: `${dialect}@${wanted.base || "/"}`, ...script.env });
     play = new Play(io, transports, server);
     await play.run(script);
     return undefined;
@@ -266,8 +266,8 @@ function argumentsOf(args) {
     }
   }
   if (!wanted.files.length) {
-    const folder = path.join(ROOT, "tests/transcripts/support");
-    wanted.files = fs.readdirSync(folder).filter((name) => name.endsWith(".txt")).sort().map((name) => path.join(folder, name));
+    const all = path.join(ROOT, "tests/transcripts");
+    wanted.files = fs.globSync("*/*.txt", { cwd: all }).sort().map((name) => path.join(all, name));
   }
   return wanted;
 }
