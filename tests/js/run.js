@@ -267,7 +267,7 @@ function argumentsOf(args) {
   }
   if (!wanted.files.length) {
     const all = path.join(ROOT, "tests/transcripts");
-    wanted.files = fs.globSync("*/*.txt", { cwd: all }).sort().map((name) => path.join(all, name));
+    wanted.files = fs.readdirSync(all, { recursive: true }).filter((name) => name.endsWith(".txt")).sort().map((name) => path.join(all, name));
   }
   return wanted;
 }
