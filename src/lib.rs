@@ -6,6 +6,7 @@ pub mod telemetry;
 pub mod shutdown;
 pub mod limit;
 pub mod secret;
+pub mod webhook;
 
 pub mod socket;
 pub mod dialect;

@@ -19,3 +19,4 @@ mod slow_http;
 mod start;
 mod store;
 mod transcripts;
+mod webhook;
