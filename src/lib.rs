@@ -1,5 +1,6 @@
 //! Helpline: one support-chat server that speaks several Socket.IO wire contracts over one session log.
 
+pub mod cli;
 pub mod app;
 pub mod config;
 pub mod telemetry;

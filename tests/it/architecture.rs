@@ -18,8 +18,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("webhook", &["domain", "secret"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
-    ("app", &["domain", "limit", "secret", "auth", "store", "cluster", "http", "dialect", "socket", "config", "telemetry", "shutdown"]),
-    ("main", &["app", "config", "domain", "telemetry", "shutdown"]),
+    (
+        "app",
+        &[
+            "domain",
+            "limit",
+            "secret",
+            "auth",
+            "store",
+            "cluster",
+            "http",
+            "dialect",
+            "socket",
+            "config",
+            "telemetry",
+            "shutdown",
+            "webhook",
+        ],
+    ),
+    ("cli", &["app", "config", "domain", "secret", "shutdown", "telemetry"]),
+    ("main", &["cli"]),
     ("lib", &[]),
 ];
 
@@ -34,6 +52,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth/"]),
     ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/widget/rest"]),
     ("reqwest", &["webhook.rs"]),
+    ("clap", &["cli.rs"]),
+    ("rpassword", &["cli.rs"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
     ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "webhook.rs"]),
 ];

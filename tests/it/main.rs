@@ -9,6 +9,7 @@
 
 mod architecture;
 mod assignment;
+mod cli;
 mod config;
 mod documents;
 mod faults;
