@@ -15,10 +15,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dialect", &["domain", "http"]),
     ("socket", &["domain", "http", "dialect", "cluster", "limit"]),
     ("config", &["domain", "secret"]),
+    ("webhook", &["domain", "secret"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
-    ("app", &["domain", "limit", "secret", "auth", "store", "cluster", "http", "dialect", "socket", "config", "telemetry", "shutdown"]),
-    ("main", &["app", "config", "domain", "telemetry", "shutdown"]),
+    (
+        "app",
+        &[
+            "domain",
+            "limit",
+            "secret",
+            "auth",
+            "store",
+            "cluster",
+            "http",
+            "dialect",
+            "socket",
+            "config",
+            "telemetry",
+            "shutdown",
+            "webhook",
+        ],
+    ),
+    ("cli", &["app", "config", "domain", "secret", "shutdown", "telemetry"]),
+    ("main", &["cli"]),
     ("lib", &[]),
 ];
 
@@ -32,8 +51,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("fred", &["cluster/", "presence/"]),
     ("jsonwebtoken", &["auth/"]),
     ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/widget/rest"]),
+    ("reqwest", &["webhook.rs"]),
+    ("clap", &["cli.rs"]),
+    ("rpassword", &["cli.rs"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "webhook.rs"]),
 ];
 
 #[test]
