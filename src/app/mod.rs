@@ -35,6 +35,7 @@ use crate::http::trust::Trust;
 use crate::limit::PerAddress;
 use crate::shutdown::Shutdown;
 use crate::socket::{Gateway, Limits, Sockets};
+use crate::webhook::Webhook;
 
 use origins::cors;
 use parts::{Opened, Use, authority, open_store, trust};
@@ -182,14 +183,16 @@ impl Node {
 /// Where events go: to the sockets, and to the company's own address where one is configured.
 fn announce(config: &Config, gateway: &Arc<Gateway>) -> anyhow::Result<Arc<dyn Announce>> {
     let sockets = Arc::clone(gateway) as Arc<dyn Announce>;
-    let _ = config;
-    Ok(sockets)
+    match &config.notification_url {
+        Some(url) => Ok(Arc::new(Webhook::new(sockets, url).context("cannot use ADMIN_NOTIFICATION_URL")?)),
+        None => Ok(sockets),
+    }
 }
 
 /// Makes the account of `ADMIN_EMAIL` and `ADMIN_PASSWORD` where there is none.
 async fn first_admin(config: &Config, desk: &Desk) -> anyhow::Result<()> {
-    let _ = config;
-    match desk.create_account(Realm::Widget, "x", "y", None).await {
+    let Some(admin) = &config.first_admin else { return Ok(()) };
+    match desk.create_account(Realm::Widget, &admin.email, admin.password.expose(), None).await {
         Ok(account) => tracing::info!(account.id = %account.id, "the account of ADMIN_EMAIL was created"),
         Err(Error::AccountExists) => {}
         Err(error) => return Err(error).context("cannot create the account of ADMIN_EMAIL"),

@@ -104,7 +104,7 @@ pub(super) async fn authority(config: &Config, store: &dyn Store, clock: &System
         api_key: config.api_key.clone(),
         visitor_tokens_open: config.visitor_tokens_open,
         allow_anonymous: config.allow_anonymous,
-        sign_up: Default::default(),
+        sign_up: config.sign_up,
         legacy_tokens_until: config.legacy_tokens_until.unwrap_or(first_start.plus_ms(LEGACY_TOKENS_MS)),
     }))
 }

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::harness::http::request;
 use crate::harness::script::Body;
 use crate::harness::server::Server;
-use crate::store::mongo_server::on_database;
 
 /// What a command came to.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ async fn helpline(arguments: &[&str], env: &[(&str, &str)], input: &str) -> Done
 /// The one line that a command printed.
 fn id(done: &Done) -> String {
     let id = done.out.strip_suffix('\n').unwrap_or_else(|| panic!("{done:?}"));
-    assert!(done.status == 0 && uuid::Uuid::try_parse(id).is_ok(), "{done:?}");
+    assert!(done.status == 0 && Uuid::try_parse(id).is_ok(), "{done:?}");
     id.to_owned()
 }
 
@@ -154,17 +154,19 @@ async fn a_database_that_cannot_be_opened_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_work_on_mongodb_too() {
-    on_database(async |place| {
-        let env = [("MONGODB_URI", place.uri.as_str()), ("MONGODB_DB", place.name.as_str())];
-        let create = ["admin", "create", "--email", "ann@example.com"];
-        let made = id(&helpline(&create, &env, "correct horse\n").await);
-        let again = helpline(&create, &env, "correct horse\n").await;
-        assert!(again.status == 1 && again.err.contains("has an account"), "{again:?}");
-        id(&helpline(&["agent", "add", "--name", "Ann"], &env, "").await);
-        let owned: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        let server = Server::start(&owned).await;
-        let (status, answer) = login(&server, "ann@example.com", "correct horse").await;
-        assert_eq!((status, &answer["admin"]["id"]), (200, &json!(made)), "{answer}");
-    })
-    .await;
+    let uri = std::env::var("HELPLINE_TEST_MONGODB_URI").expect("HELPLINE_TEST_MONGODB_URI is set: run scripts/test.sh");
+    let database = format!("helpline_test_{}", Uuid::new_v4().simple());
+    let env = [("MONGODB_URI", uri.as_str()), ("MONGODB_DB", database.as_str())];
+    let create = ["admin", "create", "--email", "ann@example.com"];
+    let made = id(&helpline(&create, &env, "correct horse\n").await);
+    let again = helpline(&create, &env, "correct horse\n").await;
+    assert!(again.status == 1 && again.err.contains("has an account"), "{again:?}");
+    id(&helpline(&["agent", "add", "--name", "Ann"], &env, "").await);
+    let owned = env.map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let server = Server::start(&owned).await;
+    let (status, answer) = login(&server, "ann@example.com", "correct horse").await;
+    assert_eq!((status, &answer["admin"]["id"]), (200, &json!(made)), "{answer}");
+    drop(server);
+    let client = mongodb::Client::with_uri_str(&uri).await.expect("the tests' MongoDB");
+    client.database(&database).drop().await.expect("a database to drop");
 }

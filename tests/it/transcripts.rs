@@ -76,6 +76,28 @@ transcripts! {
     unknown_paths,
 }
 
+transcripts! {
+    widget:
+    accounts,
+    acks,
+    conversation,
+    inbox,
+    join,
+    messages,
+    origins,
+    proxies,
+    rate,
+    reconnect,
+    restart,
+    send,
+    signup_closed,
+    signup_first,
+    typing,
+    unknown_paths,
+    unlisted_proxy,
+    untrusted,
+}
+
 async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
