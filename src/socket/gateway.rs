@@ -35,10 +35,15 @@ pub(super) struct Floor {
 pub struct Gateway {
     bus: Arc<dyn SessionBus>,
     tails: Arc<Tails>,
-    signals: mpsc::Sender<Passing>,
+    signals: Arc<Signals>,
     floors: Arc<OnceLock<Vec<Floor>>>,
-    dropped_signals: AtomicU64,
     errors: Arc<EmitErrors>,
+}
+
+/// The way of signals to the task that sends them.
+struct Signals {
+    queue: mpsc::Sender<Passing>,
+    dropped: AtomicU64,
 }
 
 /// A signal on its way.
@@ -56,10 +61,11 @@ impl Gateway {
         let tails = Arc::new(Tails::new(store, started));
         let heard = Arc::clone(&tails);
         bus.listen(Box::new(move |entry| heard.hear(entry)));
-        let (signals, queue) = mpsc::channel(QUEUE);
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let signals = Arc::new(Signals { queue: sender, dropped: AtomicU64::new(0) });
         let floors: Arc<OnceLock<Vec<Floor>>> = Arc::default();
         tokio::spawn(send_signals(queue, Arc::clone(&floors)));
-        Arc::new(Self { bus, tails, signals, floors, dropped_signals: AtomicU64::new(0), errors: Arc::default() })
+        Arc::new(Self { bus, tails, signals, floors, errors: Arc::default() })
     }
 
     /// How often sending to a socket failed.
@@ -87,8 +93,17 @@ impl Announce for Gateway {
 
     fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
         let passing = Passing { to: to.to_vec(), signal, origin: origin.cloned() };
-        if self.signals.try_send(passing).is_err() {
-            let dropped = self.dropped_signals.fetch_add(1, Ordering::Relaxed) + 1;
+        let Signal::Said { entry, .. } = &passing.signal else { return self.signals.push(passing) };
+        // Whoever also listens to the session gets the message itself first.
+        let (session, signals) = (entry.session.clone(), Arc::clone(&self.signals));
+        self.tails.afterwards(&session, Box::new(move || signals.push(passing)));
+    }
+}
+
+impl Signals {
+    fn push(&self, passing: Passing) {
+        if self.queue.try_send(passing).is_err() {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(signals.dropped = dropped, "signals come faster than they can be sent; the surplus is dropped");
             }

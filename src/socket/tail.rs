@@ -34,6 +34,8 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     /// An entry was stored.
     Entry(Arc<Entry>),
+    /// Something to do when the entries before are delivered.
+    Then(Box<dyn FnOnce() + Send>),
     /// A socket wants in; the answer comes when its greeting is sent.
     Join(Box<Joining>),
     /// A socket leaves. The answer comes when nothing more will be delivered to it.
@@ -133,6 +135,7 @@ impl Tail {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Entry(entry) => self.hear(&entry).await,
+            Command::Then(work) => work(),
             Command::Join(joining) => self.join(*joining).await,
             Command::Leave(conn, done) => {
                 self.forget(&conn);

@@ -48,6 +48,16 @@ impl Tails {
         }
     }
 
+    /// Does this when all entries that were told of the session before are delivered; at once where no socket listens, or its tail is too busy.
+    pub(super) fn afterwards(&self, session: &SessionId, work: Box<dyn FnOnce() + Send>) {
+        let Some(handle) = self.live().get(session).cloned() else { return work() };
+        if let Err(kept) = handle.commands.try_send(Command::Then(work))
+            && let Command::Then(work) = kept.into_inner()
+        {
+            work();
+        }
+    }
+
     /// Joins a socket to a session, as [`crate::dialect::Line::join`] promises.
     pub(super) async fn join(
         self: &Arc<Self>,

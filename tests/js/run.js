@@ -25,8 +25,9 @@ function within(promise, what, ms = DEADLINE) {
 
 /** A socket with a queue of what it received. */
 class Client {
-  constructor(io, port, transports, headers, auth) {
+  constructor(io, port, transports, { query, headers, auth }) {
     const options = { transports, auth, reconnection: false, forceNew: true, timeout: DEADLINE };
+    if (query) options.query = Object.fromEntries(new URLSearchParams(query));
     if (headers.length) options.extraHeaders = Object.fromEntries(headers);
     this.transports = transports;
     this.queue = [];
@@ -121,10 +122,11 @@ class Play {
     this.vars.set(name, typeof filled === "string" ? filled.repeat(times) : filled);
   }
 
-  async connect({ client: name, headers, auth, refused }) {
+  async connect({ client: name, query, headers, auth, refused }) {
     if (this.clients.has(name)) throw new Error("this client is connected already");
     const filled = headers.map(([header, value]) => [header, fillText(value, this.vars)]);
-    const client = new Client(this.io, this.server.port, this.transports, filled, fill(auth, this.vars));
+    const shown = { query: fillText(query, this.vars), headers: filled, auth: fill(auth, this.vars) };
+    const client = new Client(this.io, this.server.port, this.transports, shown);
     this.clients.set(name, client);
     const message = await client.connected();
     if (refused === undefined && message !== undefined) throw new Error(`not connected: ${message}`);

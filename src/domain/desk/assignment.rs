@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::agents::allow_agent;
 use crate::domain::agent::{Agent, Strategy, candidates};
-use crate::domain::entry::{Content, Draft};
+use crate::domain::entry::{Body, Content, Draft};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{EntryId, SessionId};
 use crate::domain::principal::{Person, Principal, Realm, Role};
@@ -61,11 +61,11 @@ impl Desk {
     }
 
     /// Gives the session to the agent, who asks for it or is sent: a waiting one, or one that another agent has. Answers it as it is then, and
-    /// whether that is new.
+    /// whether that is new; then `note` is a line of the system in its log.
     ///
     /// # Errors
     /// [`Error::AgentUnavailable`], [`Error::SessionEnded`]; as [`Desk::session`] and [`Desk::register_agent`].
-    pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<(Session, bool), Error> {
+    pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId, note: Option<Body>) -> Result<(Session, bool), Error> {
         allow_agent(who, &agent.id)?;
         for _ in 0..TAKE_TRIES {
             let session = self.session(who, id).await?;
@@ -95,6 +95,7 @@ impl Desk {
             if !self.record_assignment(&taken, &assignee).await? {
                 return Err(Error::SessionEnded(id.clone()));
             }
+            self.note(&taken, note).await;
             return Ok((taken, true));
         }
         Err(StoreError::Conflict(format!("session {id}")).into())

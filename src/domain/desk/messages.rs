@@ -110,6 +110,20 @@ impl Desk {
         }
     }
 
+    /// Writes a line of the system about what was done to the session, for the record. What was done stands also where the line cannot be
+    /// written.
+    pub(super) async fn note(&self, session: &Session, line: Option<Body>) {
+        let Some(body) = line else { return };
+        let author = Person::new(session.realm, "system", Role::System);
+        let content = Content::Message(Message { body, form: Form::Notice, signed: true });
+        let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
+        match self.store.append(draft).await {
+            Ok(Appended::Stored(entry)) => self.announce.appended(Arc::new(entry)),
+            Ok(Appended::Duplicate(_) | Appended::Ended) => {}
+            Err(error) => tracing::warn!(session.id = %session.id, %error, "a line of the system could not be written"),
+        }
+    }
+
     /// Refuses a post that comes too fast, unless it repeats one that is stored: a retry always gets its answer.
     async fn meter(&self, who: &Principal, author: &Person, id: &SessionId, post: &Post) -> Result<(), Error> {
         if !who.is_metered() {
@@ -154,7 +168,7 @@ impl Desk {
 }
 
 /// Whether the caller may speak as `author`: as itself, as anybody where it is privileged, as the session's visitor where it is a guest.
-fn allow_author(who: &Principal, author: &Person, session: &Session) -> Result<(), Error> {
+pub(super) fn allow_author(who: &Principal, author: &Person, session: &Session) -> Result<(), Error> {
     let may = match who {
         Principal::Guest { .. } => session.visitor.is(author),
         Principal::Person { person, .. } => who.is_privileged() || person.is(author),

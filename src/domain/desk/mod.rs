@@ -30,7 +30,7 @@ pub use agents::Choice;
 pub use messages::{Post, Posted};
 pub use reading::{History, Reading, Resumed};
 pub use reports::Report;
-pub use sessions::{Closed, Opened, Opening};
+pub use sessions::{Closed, Ending, Opened, Opening};
 
 /// Every call takes who is asking first, then what it is about. All checks happen here.
 pub struct Desk {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::callers::allow_staff;
-use crate::domain::entry::{Content, Draft, Head};
+use super::messages::allow_author;
+use crate::domain::entry::{Body, Content, Draft, Head};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
@@ -55,6 +56,17 @@ pub struct Opened {
     pub is_new: bool,
 }
 
+/// How a session is ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Why, in the words of who ends it.
+    pub reason: Arc<str>,
+    /// Whom a privileged caller acts for.
+    pub author: Option<Person>,
+    /// A line of the system that stands in the log before the end.
+    pub note: Option<Body>,
+}
+
 /// A session that was ended, or had been.
 #[derive(Clone, Debug)]
 pub struct Closed {
@@ -62,6 +74,8 @@ pub struct Closed {
     pub session: Session,
     /// When this call ended it; for a repeated call, when that call was made.
     pub at: Timestamp,
+    /// Whether this call ended it.
+    pub is_new: bool,
     /// The log after the end.
     pub head: Head,
 }
@@ -159,17 +173,32 @@ impl Desk {
     /// # Errors
     /// As [`Desk::session`]. After [`Error::Unavailable`] the same call may be repeated.
     pub async fn end_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Closed, Error> {
+        self.end_session_so(who, id, Ending { reason: reason.into(), author: None, note: None }).await
+    }
+
+    /// As [`Desk::end_session`], on behalf of somebody, or with a line for the record.
+    ///
+    /// # Errors
+    /// As [`Desk::end_session`]; [`Error::Forbidden`] where the caller may not act for the author.
+    pub async fn end_session_so(&self, who: &Principal, id: &SessionId, ending: Ending) -> Result<Closed, Error> {
         let session = self.session(who, id).await?;
+        let Ending { reason, author, note } = ending;
+        if let Some(author) = &author {
+            allow_author(who, author, &session)?;
+        }
+        self.note(&session, note).await;
         let at = self.now();
-        let author = who.person().cloned().unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
-        let content = Content::Ended(Arc::from(reason));
+        let author = author.or_else(|| who.person().cloned()).unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
+        let content = Content::Ended(reason);
         let draft = Draft { session: id.clone(), id: EntryId::random(), at, author, client_key: None, content };
-        if let Appended::Stored(entry) = self.store.append(draft).await? {
+        let appended = self.store.append(draft).await?;
+        let is_new = matches!(appended, Appended::Stored(_));
+        if let Appended::Stored(entry) = appended {
             self.announce.appended(Arc::new(entry));
         }
         self.settle(id).await?;
         let head = self.store.head(id).await?;
-        Ok(Closed { session, at, head })
+        Ok(Closed { session, at, is_new, head })
     }
 
     /// Sets how an open session stands in the contract's own words, and opens an ended one again. For those who answer.
