@@ -224,7 +224,7 @@ pub(super) fn post(payload: &Value) -> Result<Option<Post>, Refused> {
         None | Some(Value::Null) => Form::Text,
         Some(kind) => kind.as_str().and_then(form_of).filter(|f| *f != Form::Notice).ok_or_else(|| wrong("INVALID_MESSAGE_TYPE"))?,
     };
-    let client_key = client_key(payload).map_err(|()| wrong("INVALID_CLIENT_KEY"))?;
+    let client_key = client_key(payload).map_err(|_| wrong("INVALID_CLIENT_KEY"))?;
     match Body::parse(trim(text(payload, "content").unwrap_or_default()), MESSAGE_LIMIT) {
         Ok(body) => Ok(Some(Post { body, form, signed: true, client_key })),
         Err(BodyError::Blank) => Ok(None),
