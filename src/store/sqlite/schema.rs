@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(store.find_session(&id).await.unwrap(), Some(session.clone()));
         for keyword in ["s1", "v1", "ANN", "n L"] {
             let query = SessionQuery { keyword: Some(keyword.into()), ..SessionQuery::of(Realm::Support, 9) };
-            assert_eq!(store.list_sessions(&query).await.unwrap().sessions, [session.clone()], "{keyword}");
+            assert_eq!(store.list_sessions(&query).await.unwrap().sessions, std::slice::from_ref(&session), "{keyword}");
         }
         assert_eq!(store.list_sessions(&SessionQuery::of(Realm::Support, 9)).await.unwrap().total, 2);
         assert_eq!(store.insert_session(&fresh, Some("support:V1")).await.unwrap(), Inserted::Exists(session));

@@ -55,7 +55,7 @@ fn queries(some_id: &SessionId) -> Vec<SessionQuery> {
         keyword: some(n, 4).then(|| keywords[n % 4].clone()),
         since: some(n, 5).then(|| at(3)),
         until: some(n, 6).then(|| at(8)),
-        ..SessionQuery::of(if n % 17 == 0 { Realm::Operators } else { Realm::Support }, 100)
+        ..SessionQuery::of(if n.is_multiple_of(17) { Realm::Operators } else { Realm::Support }, 100)
     };
     (0..128).map(query).collect()
 }
