@@ -198,6 +198,7 @@ fn causes(error: reqwest::Error) -> String {
 impl Note {
     fn body(&self) -> Value {
         let Session { id, visitor, group, created_at, .. } = &*self.session;
+        let at = self.said.as_deref().map_or(*created_at, |entry| entry.at).iso();
         let mut body = json!({
             "type": if self.said.is_some() { "new_message" } else { "new_chat" },
             "sessionId": id.as_str(),
@@ -205,11 +206,13 @@ impl Note {
             "userName": visitor.name.as_deref().unwrap_or(NAMELESS),
             "groupName": group.as_deref(),
         });
-        if let Some(message) = self.said.as_deref().and_then(Entry::message) {
-            body["content"] = message.body.as_str().into();
-            body["messageType"] = word(message.form).into();
+        if let Some(fields) = body.as_object_mut() {
+            if let Some(message) = self.said.as_deref().and_then(Entry::message) {
+                fields.insert("content".into(), message.body.as_str().into());
+                fields.insert("messageType".into(), word(message.form).into());
+            }
+            fields.insert("timestamp".into(), at.into());
         }
-        body["timestamp"] = self.said.as_deref().map_or(*created_at, |entry| entry.at).iso().into();
         body
     }
 }
