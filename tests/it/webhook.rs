@@ -264,7 +264,7 @@ async fn a_visitor_of_the_real_server_is_told_of() {
     let mut hook = hook(&[200]).await;
     let env = [("MOUNTS", "operators@/".to_owned()), ("ADMIN_NOTIFICATION_URL", format!("http://{}/{TOKEN}", hook.address))];
     let server = Server::start(&env.map(|(k, v)| (k.to_owned(), v))).await;
-    let mut visitor = Dial::to(server.address()).connect().await.unwrap_or_else(|_| panic!("{}", server.log()));
+    let visitor = Dial::to(server.address()).connect().await.unwrap_or_else(|_| panic!("{}", server.log()));
     visitor.emit("user-join-chat", &[json!({"userId": "user_77_long_enough", "userName": "Una"})]);
     let chat = hook.next().await.body;
     assert_eq!(
