@@ -198,22 +198,18 @@ fn causes(error: reqwest::Error) -> String {
 impl Note {
     fn body(&self) -> Value {
         let Session { id, visitor, group, created_at, .. } = &*self.session;
-        let at = self.said.as_deref().map_or(*created_at, |entry| entry.at).iso();
-        let mut body = json!({
-            "type": if self.said.is_some() { "new_message" } else { "new_chat" },
-            "sessionId": id.as_str(),
-            "userId": &*visitor.id,
-            "userName": visitor.name.as_deref().unwrap_or(NAMELESS),
-            "groupName": group.as_deref(),
-        });
-        if let Some(fields) = body.as_object_mut() {
-            if let Some(message) = self.said.as_deref().and_then(Entry::message) {
-                fields.insert("content".into(), message.body.as_str().into());
-                fields.insert("messageType".into(), word(message.form).into());
-            }
-            fields.insert("timestamp".into(), at.into());
+        let mut fields = vec![
+            ("type", json!(if self.said.is_some() { "new_message" } else { "new_chat" })),
+            ("sessionId", json!(id.as_str())),
+            ("userId", json!(&*visitor.id)),
+            ("userName", json!(visitor.name.as_deref().unwrap_or(NAMELESS))),
+            ("groupName", json!(group.as_deref())),
+        ];
+        if let Some(message) = self.said.as_deref().and_then(Entry::message) {
+            fields.extend([("content", json!(message.body.as_str())), ("messageType", json!(word(message.form)))]);
         }
-        body
+        fields.push(("timestamp", json!(self.said.as_deref().map_or(*created_at, |entry| entry.at).iso())));
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

@@ -122,3 +122,28 @@ async fn a_client_that_hangs_up_its_poll_is_gone_at_once() {
     let left = visitor.event().await.expect("the others are told long before the heartbeat fails");
     assert_eq!((left.name.as_str(), left.args[0]["reason"].as_str()), ("user_left", Some("transport close")));
 }
+
+#[tokio::test]
+async fn the_account_of_the_configuration_is_made_once() {
+    let env = [("ADMIN_EMAIL".to_owned(), "ann@example.com".to_owned()), ("ADMIN_PASSWORD".to_owned(), "correct horse".to_owned())];
+    let login = async |server: &Server, password: &str| {
+        let body = Body::Json(json!({"email": "ann@example.com", "password": password}));
+        request(server.address(), "POST", "/widget/api/auth/login", &[], body).await.unwrap().status
+    };
+    let mut server = Server::start(&env).await;
+    assert_eq!((login(&server, "correct horse").await, login(&server, "wrong horse").await), (200, 400));
+    server.restart().await;
+    assert_eq!(login(&server, "correct horse").await, 200);
+    assert!(!server.log().contains("example.com") && !server.log().contains("horse"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn without_it_there_is_no_account_and_the_first_may_sign_up() {
+    let server = Server::start(&[("ADMIN_SIGNUP".to_owned(), "first".to_owned())]).await;
+    let register = async |email: &str| {
+        let body = Body::Json(json!({"email": email, "password": "correct horse"}));
+        request(server.address(), "POST", "/widget/api/auth/register", &[], body).await.unwrap().status
+    };
+    assert_eq!(register("ann@example.com").await, 200);
+    assert_ne!(register("bob@example.com").await, 200);
+}
