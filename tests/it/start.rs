@@ -63,9 +63,14 @@ async fn a_taken_port_is_named() {
 async fn the_first_signal_lets_requests_finish_and_the_second_ends_the_process() {
     let mut server = Server::start(&[("SHUTDOWN_SECONDS".into(), "60".into())]).await;
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
-    let half =
-        "POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"userId\"";
+    let head = "POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n";
+    let half = format!("{head}Expect: 100-continue\r\n\r\n");
     slow.write_all(half.as_bytes()).await.unwrap();
+    // The server has begun with the request when it asks for the body.
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(go_on, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(b"{\"userId\"").await.unwrap();
     server.terminate().await;
     // Stopping, it takes no new connections, and still answers the request that had begun.
     while TcpStream::connect(server.address()).await.is_ok() {}
