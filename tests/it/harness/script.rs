@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn clients_carry_headers_auth_and_refusals() {
-        let asking = |query: &str, headers, auth, refused| Action::Connect { client: "u".into(), query: query.into(), headers, auth, refused };
+        let asking =
+            |query: &str, headers, auth, refused| Action::Connect { client: "u".into(), query: query.into(), headers, auth, refused };
         let connect = |headers, auth, refused| asking("", headers, auth, refused);
         assert_eq!(steps("client u"), [connect(vec![], None, None)]);
         assert_eq!(steps("client u ?a=b&c=d"), [asking("a=b&c=d", vec![], None, None)]);
