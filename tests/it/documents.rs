@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use helpline::dialect::{support, widget};
+use helpline::dialect::{operators, support, widget};
 
 type Names = BTreeSet<String>;
 
@@ -26,6 +26,7 @@ const CONTRACTS: &[Contract] = &[
         // They stand there to ask for a credential before they answer 404.
         guards: &["ANY /api/chat", "ANY /api/chat/"],
     },
+    Contract { name: "operators", calls: operators::calls::CALLS, paths: operators::rest::PATHS, guards: &[] },
     Contract { name: "widget", calls: widget::calls::CALLS, paths: widget::rest::PATHS, guards: &[] },
 ];
 

@@ -99,6 +99,30 @@ transcripts! {
     untrusted,
 }
 
+transcripts! {
+    operators:
+    conversation,
+    end,
+    guests,
+    history,
+    join_chat,
+    long_history,
+    operator_join,
+    operator_send,
+    rate,
+    reconnect,
+    rest_history,
+    rest_messages,
+    rest_operators,
+    rest_other,
+    rest_sessions,
+    short_ids,
+    status,
+    tokens,
+    typing,
+    visitor_send,
+}
+
 async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

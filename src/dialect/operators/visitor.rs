@@ -108,8 +108,12 @@ impl Seat {
     fn may_be_visitor(&self, id: &str) -> bool {
         match &self.who {
             Principal::Guest { .. } => self.visitor.as_ref().is_none_or(|(known, _)| *known.id == *id),
-            Principal::Person { person, .. } if person.role == Role::Visitor => *person.id == *id,
-            Principal::Person { .. } | Principal::Delegate { .. } => true,
+            Principal::Person { person, .. } => match person.role {
+                Role::Visitor => *person.id == *id,
+                Role::Agent => false,
+                Role::System => true,
+            },
+            Principal::Delegate { .. } => true,
         }
     }
 
