@@ -198,19 +198,18 @@ fn causes(error: reqwest::Error) -> String {
 impl Note {
     fn body(&self) -> Value {
         let Session { id, visitor, group, created_at, .. } = &*self.session;
-        let mut body = json!({
-            "type": if self.said.is_some() { "new_message" } else { "new_chat" },
-            "sessionId": id.as_str(),
-            "userId": &*visitor.id,
-            "userName": visitor.name.as_deref().unwrap_or(NAMELESS),
-            "groupName": group.as_deref(),
-        });
+        let mut fields = vec![
+            ("type", json!(if self.said.is_some() { "new_message" } else { "new_chat" })),
+            ("sessionId", json!(id.as_str())),
+            ("userId", json!(&*visitor.id)),
+            ("userName", json!(visitor.name.as_deref().unwrap_or(NAMELESS))),
+            ("groupName", json!(group.as_deref())),
+        ];
         if let Some(message) = self.said.as_deref().and_then(Entry::message) {
-            body["content"] = message.body.as_str().into();
-            body["messageType"] = word(message.form).into();
+            fields.extend([("content", json!(message.body.as_str())), ("messageType", json!(word(message.form)))]);
         }
-        body["timestamp"] = self.said.as_deref().map_or(*created_at, |entry| entry.at).iso().into();
-        body
+        fields.push(("timestamp", json!(self.said.as_deref().map_or(*created_at, |entry| entry.at).iso())));
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

@@ -223,6 +223,10 @@ impl Config {
             open.push(format!(
                 "peers in {near} get tokens of agents and systems without the API key and are not counted by limits (TRUSTED_NETWORKS)"
             ));
+            let guests = self.mounts.iter().map(|m| m.realm).filter(|r| r.admits_guests()).map(Realm::name).collect::<Vec<_>>();
+            if !guests.is_empty() {
+                open.push(format!("they answer visitors of {} without a credential (TRUSTED_NETWORKS)", guests.join(" and ")));
+            }
             if self.allow_anonymous {
                 open.push("they open sockets without a credential and act there for anybody (ALLOW_ANONYMOUS)".to_owned());
             }

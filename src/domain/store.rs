@@ -135,8 +135,8 @@ pub trait Store: Send + Sync + 'static {
     /// session as it is then. Else `None`.
     async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
-    /// If the session is not ended and reflects the log before the end numbered `seq` (its `state_seq` is smaller): makes it ended, takes its
-    /// label away, and frees its key. Answers the session as it was *before*, or `None` where nothing was changed.
+    /// If the session reflects the log before the end numbered `seq` (its `state_seq` is smaller): makes it ended, by this end where an earlier
+    /// one had done so, takes its label away, and frees its key. Answers the session as it was *before*, or `None` where nothing was changed.
     async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError>;
 
     /// If the session reflects the log before the re-opening numbered `seq` (its `state_seq` is smaller): makes it active with this label if it

@@ -53,6 +53,7 @@ transcripts! {
     handshake,
     join,
     join_forms,
+    leave,
     messages,
     no_api_key,
     origins,

@@ -23,6 +23,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::harness::client::Dial;
+use crate::harness::server::Server;
+
 const TOKEN: &str = "hunter2canary";
 const OPERATORS: [Audience; 1] = [Audience::Agents(Realm::Operators)];
 
@@ -254,6 +257,27 @@ async fn its_task_ends_with_it() {
     hook.next().await;
     drop(webhook);
     hook.is_silent().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_of_the_real_server_is_told_of() {
+    let mut hook = hook(&[200]).await;
+    let env = [("MOUNTS", "operators@/".to_owned()), ("ADMIN_NOTIFICATION_URL", format!("http://{}/{TOKEN}", hook.address))];
+    let server = Server::start(&env.map(|(k, v)| (k.to_owned(), v))).await;
+    let visitor = Dial::to(server.address()).connect().await.unwrap_or_else(|_| panic!("{}", server.log()));
+    visitor.emit("user-join-chat", &[json!({"userId": "user_77_long_enough", "userName": "Una"})]);
+    let chat = hook.next().await.body;
+    assert_eq!(
+        (&chat["type"], &chat["userId"], &chat["userName"]),
+        (&json!("new_chat"), &json!("user_77_long_enough"), &json!("Una")),
+        "{chat}"
+    );
+    visitor.emit("user-send-message", &[json!({"content": "hello"})]);
+    let message = hook.next().await.body;
+    let fields = [&message["type"], &message["sessionId"], &message["content"], &message["messageType"]];
+    assert_eq!(fields, [&json!("new_message"), &chat["sessionId"], &json!("hello"), &json!("text")], "{message}");
+    hook.is_silent().await;
+    assert!(!server.log().contains(TOKEN), "{}", server.log());
 }
 
 /// A log that is kept.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{events, page, role_of, speaker, stored_text, views};
 use super::{MESSAGE_LIMIT, SOME_ADMIN};
+use super::{events, page, role_of, speaker, stored_text, views};
 use crate::dialect::wire::{self, Call, client_key, invalid, refusal, text};
 use crate::dialect::{Admission, Conversation, Line, Reply, Start, Typing};
 use crate::domain::desk::{Desk, Post};

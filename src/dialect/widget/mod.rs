@@ -96,7 +96,9 @@ fn speaker(who: &Principal, session: &Session, role: Role, id: Option<&str>) -> 
             let named = id.filter(|id| **id != *session.visitor.id).map(|id| Person::new(Realm::Widget, id, Role::Visitor));
             Some((named.unwrap_or_else(|| session.visitor.clone()), id.is_some()))
         }
-        (Principal::Delegate { .. }, Role::Agent) => Some((Person::new(Realm::Widget, id.unwrap_or(SOME_ADMIN), Role::Agent), id.is_some())),
+        (Principal::Delegate { .. }, Role::Agent) => {
+            Some((Person::new(Realm::Widget, id.unwrap_or(SOME_ADMIN), Role::Agent), id.is_some()))
+        }
         _ => None,
     }
 }

@@ -79,10 +79,21 @@ impl Desk {
         let verdict = self.passwords.check(password, account.as_ref().map(|a| &a.password)).await?;
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else { return Err(Error::WrongPassword) };
         if verdict == Verdict::RightButOld {
-            let hash = self.passwords.hash(password).await?;
-            self.store.replace_password(&account.id, &account.password, &hash).await?;
+            self.renew(&account, password).await;
         }
         self.logged_in(account)
+    }
+
+    /// Replaces a hash of an older kind. Where that fails the next login tries again.
+    async fn renew(&self, account: &Account, password: &str) {
+        let renewed = match self.passwords.hash(password).await {
+            Ok(hash) => self.store.replace_password(&account.id, &account.password, &hash).await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(_) => tracing::info!(account.id = %account.id, "a password hash of an older kind was replaced"),
+            Err(error) => tracing::warn!(account.id = %account.id, %error, "a password hash of an older kind could not be replaced now"),
+        }
     }
 
     /// Counts a try from an address, and for an account where one is named.

@@ -206,7 +206,7 @@ pub(super) async fn finish(
     loop {
         // Read, then change what was read: status, assignment and state number together never come back, so they are the document's version.
         // One findAndModify would do on MongoDB, but secantus-mdb answers an older document than the one it changed when updates race.
-        let before = find(sessions, session).await?.filter(|s| s.is_open() && s.state_seq < seq);
+        let before = find(sessions, session).await?.filter(|s| s.state_seq < seq);
         let Some(before) = before else { return Ok(None) };
         let unchanged = doc! {
             "_id": id(session.as_str()),

@@ -145,7 +145,7 @@ pub(super) fn transfer(
 
 /// Open to ended; the document as it was.
 pub(super) fn finish(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
-    let before = find(conn, id)?.filter(|s| s.is_open() && s.state_seq < seq);
+    let before = find(conn, id)?.filter(|s| s.state_seq < seq);
     if before.is_some() {
         let sql = "UPDATE sessions SET status = 'ended', open_key = NULL, label = NULL, ended_at = ?2, end_reason = ?3, updated_at = ?2, \
                    state_seq = ?4 WHERE id = ?1";

@@ -125,7 +125,8 @@ impl Cluster {
         let bus = Bus::new(mood);
         let ((first, desk), (second, _)) = (node(&store, &bus).await, node(&store, &bus).await);
         let visitor = Person::new(Realm::Support, "u1", Role::Visitor);
-        let session = desk.start_session(&Principal::Delegate { realm: Realm::Support }, Opening::by(visitor)).await.expect("a session").session;
+        let session =
+            desk.start_session(&Principal::Delegate { realm: Realm::Support }, Opening::by(visitor)).await.expect("a session").session;
         Self { bus, nodes: [first, second], session: session.id.to_string(), _folder: folder }
     }
 
@@ -150,7 +151,13 @@ impl Cluster {
 async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>) {
     let gateway = Gateway::new(Arc::clone(store), Arc::clone(bus) as _, SystemClock.now());
     let announce = Arc::clone(&gateway) as _;
-    let ports = Ports { store: Arc::clone(store), announce, authority: authority(), passwords: Arc::new(Hasher::default()), clock: Arc::new(SystemClock) };
+    let ports = Ports {
+        store: Arc::clone(store),
+        announce,
+        authority: authority(),
+        passwords: Arc::new(Hasher::default()),
+        clock: Arc::new(SystemClock),
+    };
     let desk = Arc::new(Desk::new(ports, None));
     let limits = Limits { max_message_bytes: 1_000_000, sockets_per_address: PerAddress::new(None) };
     let mut sockets = Sockets::new(&gateway, Arc::new(Trust::default()), limits, false);

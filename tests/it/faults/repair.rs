@@ -52,8 +52,13 @@ impl Office {
         let folder = TempDir::new().expect("a folder");
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path()).await.expect("a store"));
         let clock = Arc::new(Hands(AtomicI64::new(1_795_163_582_007)));
-        let ports =
-            Ports { store: Arc::clone(&store), announce: Arc::new(Unheard), authority: authority(), passwords: Arc::new(Hasher::default()), clock: Arc::clone(&clock) as _ };
+        let ports = Ports {
+            store: Arc::clone(&store),
+            announce: Arc::new(Unheard),
+            authority: authority(),
+            passwords: Arc::new(Hasher::default()),
+            clock: Arc::clone(&clock) as _,
+        };
         let desk = Desk::new(ports, None);
         desk.seed_agents(Realm::Support).await.expect("agents");
         Self { desk, store, clock, _folder: folder }

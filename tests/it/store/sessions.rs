@@ -44,7 +44,7 @@ pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(
         ..active
     };
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(over.clone()));
-    assert_eq!(store.finish_session(&session.id, 9, at(9), "again").await.unwrap(), None);
+    assert_eq!(store.finish_session(&session.id, 1, at(9), "again").await.unwrap(), None);
     let next = opened(&*store, "v1", 4).await;
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(over));
     assert_eq!(store.list_open(None, 10).await.unwrap(), [next]);

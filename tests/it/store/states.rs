@@ -91,9 +91,10 @@ pub(super) async fn ends_and_reopenings_happen_in_the_order_of_the_log(store: Ar
     assert_eq!(finish(5, 4).await, Some(labelled));
     let (ended_at, end_reason) = (Some(at(4)), Some("bye".into()));
     let over = Session { status: Status::Ended, state_seq: 5, updated_at: at(4), ended_at, end_reason, ..session.clone() };
-    assert_eq!(found(&*store, id).await, over);
-    assert_eq!(reopen(5, 6, "active").await, over, "a re-opening from before");
-    assert_eq!(finish(6, 6).await, None, "it has ended");
+    assert_eq!(found(&*store, id).await, over.clone());
+    assert_eq!(reopen(5, 6, "active").await, over.clone(), "a re-opening from before");
+    assert_eq!(finish(6, 6).await, Some(over), "a later end takes the place of an earlier one");
+    assert_eq!(reopen(6, 6, "late").await.status, Status::Ended, "a re-opening that the later end undid");
     let open = Session { label: Some("😀 $literal \0".into()), state_seq: 7, updated_at: at(6), ..session.clone() };
     assert_eq!(reopen(7, 6, "😀 $literal \0").await, open);
     assert_eq!(finish(7, 8).await, None, "an end from before");

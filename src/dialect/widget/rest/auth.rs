@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Caller, Input, Problem};
 use crate::dialect::Context;
-use crate::dialect::wire::text;
 use crate::dialect::widget::{FIELD_LIMIT, views};
+use crate::dialect::wire::text;
 use crate::domain::error::Error;
 use crate::domain::principal::Realm;
 
@@ -63,7 +63,8 @@ fn invalid(field: &str, value: Option<&Value>) -> Value {
 /// Whether a text looks like an e-mail address: a name, and a domain with a dot, without blanks.
 fn is_email(text: &str) -> bool {
     let Some((name, domain)) = text.rsplit_once('@') else { return false };
-    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c));
+    let plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c));
     let labels: Vec<&str> = domain.split('.').collect();
     let named = plain(name) && name.len() <= 64 && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..");
     let located = labels.len() >= 2 && labels.iter().all(|l| plain(l) && !l.starts_with('-') && !l.ends_with('-'));
@@ -79,7 +80,18 @@ mod tests {
         for good in ["a@example.com", "A.b+c@sub.example.co", "ü@example.com"] {
             assert!(is_email(good), "{good}");
         }
-        for bad in ["", "a", "a@", "@example.com", "a@b", "a b@example.com", "a@exa mple.com", "a@@example.com", "a@example..com", ".a@example.com"] {
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@example.com",
+            "a@b",
+            "a b@example.com",
+            "a@exa mple.com",
+            "a@@example.com",
+            "a@example..com",
+            ".a@example.com",
+        ] {
             assert!(!is_email(bad), "{bad}");
         }
     }
