@@ -12,7 +12,7 @@ use crate::domain::entry::Body;
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::ports::{Audience, Signal};
-use crate::domain::principal::Realm;
+use crate::domain::principal::{Realm, Role};
 use crate::domain::session::Status;
 use crate::domain::store::SessionQuery;
 
@@ -174,8 +174,10 @@ impl Seat {
         }
     }
 
+    /// The operator where a call names none.
     fn operator_id(&self) -> Option<String> {
-        self.agent.as_ref().map(|a| a.id.in_realm().to_owned())
+        let token = self.who.person().filter(|p| p.role == Role::Agent);
+        self.agent.as_ref().map(|a| a.id.in_realm()).or_else(|| token.map(|p| &*p.id)).map(str::to_owned)
     }
 }
 

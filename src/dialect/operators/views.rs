@@ -32,7 +32,7 @@ pub(super) fn session_with(about: &Session, messages: Vec<Value>) -> Value {
 /// A row of the history: a ChatSession with the last thing that a person said, and how many such there are.
 pub(super) fn history_row(about: &Session, last: Option<&Entry>) -> Value {
     let text = last.and_then(Entry::body).map(|b| b.as_str());
-    let count = last.map_or(0, |e| e.head.ordinal - e.head.notices);
+    let count = last.map_or(0, |e| e.head.ordinal.saturating_sub(e.head.notices));
     with(session(about), [("lastMessage", text.into()), ("messageCount", count.into())])
 }
 

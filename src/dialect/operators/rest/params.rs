@@ -122,7 +122,7 @@ impl Params {
 
     /// A field that may be missing or empty; one that breaks its rule is noted.
     fn field<T>(&mut self, field: &'static str, rule: &'static str, valid: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let given = self.given.get(field).cloned()?;
+        let given = self.text(field)?.to_owned();
         let value = valid(&given);
         if value.is_none() {
             self.break_rule(field, rule, given.into());
