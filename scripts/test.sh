@@ -28,6 +28,7 @@ main() {
   cargo build --quiet || failed+=(build)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js || failed+=(JavaScript)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --client 4.8 --transport upgrade --base /help/desk || failed+=("JavaScript at a base path")
+  HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/reconnect.js || failed+=(reconnects)
   CHROMIUM="$(command -v chromium)" HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/page.js || failed+=("the try-out page")
 
   [ "${#failed[@]}" -eq 0 ]

@@ -1,11 +1,13 @@
 //! Helpline: one support-chat server that speaks several Socket.IO wire contracts over one session log.
 
+pub mod cli;
 pub mod app;
 pub mod config;
 pub mod telemetry;
 pub mod shutdown;
 pub mod limit;
 pub mod secret;
+pub mod webhook;
 
 pub mod socket;
 pub mod dialect;

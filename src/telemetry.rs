@@ -18,7 +18,7 @@ use crate::config::{Config, Log, LogFormat};
 
 /// Libraries that say too much, or what clients sent, below a warning. `LOG_LEVEL` may name one to hear more.
 const QUIET: &str = "socketioxide=warn,socketioxide_core=warn,engineioxide=warn,engineioxide_core=warn,mongodb=warn,hyper=warn,hyper_util=warn,\
-                     tower_http=warn,rustls=warn,hickory_proto=warn,hickory_resolver=warn,tungstenite=warn";
+                     tower_http=warn,reqwest=warn,rustls=warn,hickory_proto=warn,hickory_resolver=warn,tungstenite=warn";
 
 /// Keeps the files' writers alive. Dropping it writes what they still hold, for at most about a second, so it is the last that `main` drops.
 #[derive(Debug)]

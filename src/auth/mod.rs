@@ -1,4 +1,4 @@
-//! Credentials: tokens and the API key, checked and issued behind the domain's port. Knows no wire, no store and no configuration.
+//! Credentials: tokens, the API key and passwords, checked and issued behind the domain's ports. Knows no wire, no store and no configuration.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,12 +7,13 @@ use std::path::Path;
 
 use crate::domain::error::Error;
 use crate::domain::ids::random_secret;
-use crate::domain::ports::{Authority, Credential, IssuedToken};
+use crate::domain::ports::{Authority, Credential, IssuedToken, SignUp};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
 mod api_key;
+pub mod password;
 mod token;
 
 use api_key::ApiKey;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub visitor_tokens_open: bool,
     /// Whether trusted peers may open sockets without a credential.
     pub allow_anonymous: bool,
+    /// Who may sign up for an account.
+    pub sign_up: SignUp,
     /// From when on tokens without an audience, which the original server issued, are refused.
     pub legacy_tokens_until: Timestamp,
 }
@@ -39,6 +42,7 @@ pub struct Auth {
     api_key: ApiKey,
     visitor_tokens_open: bool,
     allow_anonymous: bool,
+    sign_up: SignUp,
 }
 
 impl Auth {
@@ -49,6 +53,7 @@ impl Auth {
             api_key: ApiKey::new(settings.api_key.as_ref()),
             visitor_tokens_open: settings.visitor_tokens_open,
             allow_anonymous: settings.allow_anonymous,
+            sign_up: settings.sign_up,
         }
     }
 }
@@ -62,13 +67,18 @@ impl Authority for Auth {
         }
     }
 
-    /// Refuses ([`Error::Forbidden`]) an id that is empty, longer than 256 bytes, or holds control characters.
+    /// Refuses ([`Error::Forbidden`]) an id that is empty, longer than 256 bytes, or holds control characters; and in `widget` whoever is no agent,
+    /// or has no such e-mail address.
     fn issue(&self, person: &Person, now: Timestamp) -> Result<IssuedToken, Error> {
         self.tokens.issue(person, now)
     }
 
     fn visitor_tokens_are_open(&self) -> bool {
         self.visitor_tokens_open
+    }
+
+    fn sign_up(&self) -> SignUp {
+        self.sign_up
     }
 
     fn anonymous_sockets_are_allowed(&self) -> bool {

@@ -1,22 +1,23 @@
-//! Tests of tokens, through the port. What they forge, they sign with the library itself.
+//! Tests of tokens of `support`, through the port. What they forge, they sign with the library itself.
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::{Auth, Settings};
-use crate::domain::ports::{Authority, Credential};
+use crate::domain::ports::{Authority, Credential, SignUp};
 
 const SECRET: &str = "a secret of the tests, long enough";
-const NOW: Timestamp = Timestamp(1_800_000_000_500);
-const NOW_SECONDS: i64 = 1_800_000_000;
-const LEGACY_UNTIL: Timestamp = Timestamp(1_800_000_100_000);
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_500);
+pub(super) const NOW_SECONDS: i64 = 1_800_000_000;
+pub(super) const LEGACY_UNTIL: Timestamp = Timestamp(1_800_000_100_000);
 
-fn auth() -> Auth {
+pub(super) fn auth() -> Auth {
     Auth::new(Settings {
         jwt_secret: Secret::new(SECRET),
         api_key: Some(Secret::new("the key of the company")),
         visitor_tokens_open: true,
         allow_anonymous: false,
+        sign_up: SignUp::Closed,
         legacy_tokens_until: LEGACY_UNTIL,
     })
 }
@@ -29,7 +30,7 @@ fn signed(header: &Header, secret: &str, claims: &Value) -> String {
     jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
-fn forged(claims: &Value) -> String {
+pub(super) fn forged(claims: &Value) -> String {
     signed(&Header::new(Algorithm::HS256), SECRET, claims)
 }
 
@@ -44,7 +45,7 @@ fn legacy(changes: &Value) -> Value {
     changed(json!({"id": "u1", "type": "user", "iat": NOW_SECONDS - 5, "exp": NOW_SECONDS + 1_000}), changes)
 }
 
-fn changed(mut claims: Value, changes: &Value) -> Value {
+pub(super) fn changed(mut claims: Value, changes: &Value) -> Value {
     let all = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         all.insert(name.clone(), value.clone());

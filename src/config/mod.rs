@@ -1,5 +1,5 @@
 //! The configuration: read once from the environment and `.env` into types, with every problem reported together. The only place that reads
-//! variables; it opens nothing and knows no other module's types.
+//! variables; it opens nothing and knows no types but the domain's.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -7,20 +7,26 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::ports::SignUp;
+use crate::domain::principal::Realm;
 use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
+mod admins;
 mod backends;
 mod dotenv;
 mod environment;
 mod mounts;
 mod reader;
 mod report;
+mod summary;
 mod values;
 pub mod vars;
 
+pub use admins::{FirstAdmin, LEAST_PASSWORD};
 pub use mounts::Mount;
 pub use report::{Problem, Problems, Warning};
+pub use values::email;
 
 use reader::Reader;
 
@@ -49,6 +55,14 @@ pub struct Config {
     pub visitor_tokens_open: bool,
     /// `ALLOW_ANONYMOUS`: trusted peers may open sockets without a credential.
     pub allow_anonymous: bool,
+    /// `ADMIN_SIGNUP`.
+    pub sign_up: SignUp,
+    /// `ADMIN_EMAIL` and `ADMIN_PASSWORD` together: the account to be made at the start where there is none of this address.
+    pub first_admin: Option<FirstAdmin>,
+    /// `ADMIN_PASSWORD`, also without the address: the command line makes accounts with it.
+    pub admin_password: Option<Secret>,
+    /// `ADMIN_NOTIFICATION_URL`, which may hold a token.
+    pub notification_url: Option<Secret>,
     /// `LEGACY_TOKENS_UNTIL`; `None` means 30 days after the first start.
     pub legacy_tokens_until: Option<Timestamp>,
     /// `TRUSTED_NETWORKS`: host bits are cleared.
@@ -170,6 +184,7 @@ impl Config {
         let r = &mut reader;
         let mode = mode(r);
         let store = backends::store(r, mode);
+        let admin_password = admins::password(r, mode);
         let config = Self {
             mode,
             host: host(r, mode),
@@ -182,6 +197,10 @@ impl Config {
             api_key: api_key(r, mode),
             visitor_tokens_open: choice(r, &vars::VISITOR_TOKENS, &[("open", true), ("key", false)]),
             allow_anonymous: r.parsed(&vars::ALLOW_ANONYMOUS, values::truth).unwrap_or_default(),
+            sign_up: admins::sign_up(r, mode),
+            first_admin: admins::first(r, admin_password.as_ref()),
+            admin_password,
+            notification_url: r.parsed(&vars::ADMIN_NOTIFICATION_URL, values::web_address).map(Secret::new),
             legacy_tokens_until: r.parsed(&vars::LEGACY_TOKENS_UNTIL, values::moment),
             trusted_networks: trusted_networks(r, mode),
             trusted_proxies: networks(r, &vars::TRUSTED_PROXIES, ""),
@@ -204,12 +223,20 @@ impl Config {
             open.push(format!(
                 "peers in {near} get tokens of agents and systems without the API key and are not counted by limits (TRUSTED_NETWORKS)"
             ));
+            let guests = self.mounts.iter().map(|m| m.realm).filter(|r| r.admits_guests()).map(Realm::name).collect::<Vec<_>>();
+            if !guests.is_empty() {
+                open.push(format!("they answer visitors of {} without a credential (TRUSTED_NETWORKS)", guests.join(" and ")));
+            }
             if self.allow_anonymous {
                 open.push("they open sockets without a credential and act there for anybody (ALLOW_ANONYMOUS)".to_owned());
             }
         }
         if self.visitor_tokens_open {
             open.push("anybody may get a token for any visitor's id (VISITOR_TOKENS)".to_owned());
+        }
+        if self.sign_up == SignUp::Open && self.mounts.iter().any(|m| m.realm.has_accounts()) {
+            let contracts = Realm::ALL.into_iter().filter(|r| r.has_accounts()).map(Realm::name).collect::<Vec<_>>().join(", ");
+            open.push(format!("anybody may sign up as somebody who answers in {contracts} (ADMIN_SIGNUP)"));
         }
         if self.origins.any {
             open.push("web pages of any origin may call (CORS_ORIGIN)".to_owned());
@@ -292,7 +319,10 @@ fn api_key(reader: &mut Reader<'_>, mode: Mode) -> Option<Secret> {
 /// Refuses a weak secret in production, and warns of it elsewhere.
 fn strong(reader: &mut Reader<'_>, mode: Mode, var: &vars::Var, least: usize) {
     let Some(secret) = reader.given(var) else { return };
-    let weak = secret.chars().count() < least || values::is_placeholder(&secret);
+    refuse_weak(reader, mode, var, secret.chars().count() < least || values::is_placeholder(&secret));
+}
+
+fn refuse_weak(reader: &mut Reader<'_>, mode: Mode, var: &vars::Var, weak: bool) {
     if weak && mode == Mode::Production {
         reader.refuse_because(var, &format!("{}, and no text from an example", var.expected));
     } else if weak {

@@ -1,5 +1,7 @@
 //! `MOUNTS`: which contract is served where. Knows addresses and names, not what the contracts are.
 
+use std::fmt;
+
 use super::reader::Reader;
 use super::vars;
 use crate::domain::principal::Realm;
@@ -13,6 +15,14 @@ pub struct Mount {
     pub port: Option<u16>,
     /// The prefix of its REST paths and its Socket.IO namespace: `/`, or a path without a slash at its end.
     pub base: String,
+}
+
+impl fmt::Display for Mount {
+    /// As `MOUNTS` says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port.map(|p| format!(":{p}")).unwrap_or_default();
+        write!(f, "{}@{port}{}", self.realm.name(), self.base)
+    }
 }
 
 /// Paths that belong to the server itself.

@@ -72,6 +72,20 @@ pub(super) fn log_level(text: &str) -> Option<String> {
     whole.then(|| text.to_owned())
 }
 
+/// An e-mail address, as it is: something on both sides of its last `@`, no white space, and short enough for a mail server (RFC 5321).
+pub fn email(text: &str) -> Option<String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let (name, host) = text.rsplit_once('@')?;
+    let whole = !name.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(odd);
+    whole.then(|| text.to_owned())
+}
+
+/// An http or https URL of a host, as it is. Names and passwords belong into its path or query.
+pub(super) fn web_address(text: &str) -> Option<String> {
+    let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    (plain && origin(text).is_some()).then(|| text.to_owned())
+}
+
 /// The part after the scheme of a URL with one of these schemes, if there is any.
 pub(super) fn after_scheme<'t>(text: &'t str, schemes: &[&str]) -> Option<&'t str> {
     let (scheme, rest) = text.split_once("://")?;
@@ -95,7 +109,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 
 /// Whether a secret of production was copied from an example, or is one or few characters repeated.
 pub(super) fn is_placeholder(secret: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const WORDS: [&str; 19] = [
         "yoursecret",
         "yourjwt",
         "yoursuper",
@@ -113,6 +127,8 @@ pub(super) fn is_placeholder(secret: &str) -> bool {
         "supersecret",
         "secretkey",
         "mysecret",
+        "admin123",
+        "password1",
     ];
     let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let distinct: std::collections::BTreeSet<char> = secret.chars().collect();
@@ -172,6 +188,29 @@ mod tests {
         }
         for bad in ["verbose", "http", "info,silly", "helpline=loud", ","] {
             assert!(log_level(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_people_have_two_sides() {
+        for good in ["a@example.com", "A.b+c@localhost", "ä@bücher.example", "\"a@b\"@c"] {
+            assert_eq!(email(good).as_deref(), Some(good));
+        }
+        let long = format!("{}@x.example", "x".repeat(250));
+        for bad in ["", "a", "@", "a@", "@b", "a b@c", "a@b\n", "a@b\u{0}", &long] {
+            assert_eq!(email(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_machines_are_kept_as_they_are() {
+        for good in ["https://Hooks.example.com/T0/B0?token=x%20y#z", "http://127.0.0.1:9", "http://[::1]:80/x"] {
+            assert_eq!(web_address(good).as_deref(), Some(good));
+        }
+        for bad in
+            ["hooks.example.com", "ftp://h/x", "https://", "https://u:p@h/x", "https://h/a b", "https://h/a\u{7f}", "https://h:99999/"]
+        {
+            assert_eq!(web_address(bad), None, "{bad:?}");
         }
     }
 

@@ -68,10 +68,10 @@ variables! {
             ..PLAIN
         };
         MOUNTS: Var {
-            default: "support@/",
-            meaning: "which contract is served where: a base path, a port of its own, or both",
-            expected: "a list of contract@[:port]/path with the contract support, each at an address of its own",
-            example: "support@/chat,support@:3001/",
+            default: "support@/,operators@/operators,widget@/widget",
+            meaning: "where the contracts support, operators and widget are served: at a base path, a port of their own, or both",
+            expected: "a list of contract@[:port]/path with the contracts support, operators and widget, each at an address of its own",
+            example: "support@/chat,operators@:3001/",
             ..PLAIN
         };
         SOCKET_IO_CLIENT_DIR: Var {
@@ -136,6 +136,35 @@ variables! {
             meaning: "until when users' tokens of the original server are accepted; without it 30 days from the first start",
             expected: "a date or an ISO-8601 time with its zone",
             example: "2027-01-31",
+            ..PLAIN
+        };
+    }
+    "Accounts that answer visitors" {
+        ADMIN_SIGNUP: Var {
+            default: "open",
+            meaning: "who may sign up in widget: open is anybody, first is anybody while there is no account (so in production), closed nobody",
+            expected: "open, first or closed",
+            example: "closed",
+            ..PLAIN
+        };
+        ADMIN_EMAIL: Var {
+            meaning: "the account of widget that is made at the start where there is none of this address",
+            expected: "an e-mail address, together with ADMIN_PASSWORD",
+            example: "admin@example.com",
+            ..PLAIN
+        };
+        ADMIN_PASSWORD: Var {
+            meaning: "its first password; a later change here does not change the account",
+            expected: "at least 8 characters",
+            example: "the output of: openssl rand -hex 16",
+            secret: true,
+            ..PLAIN
+        };
+        ADMIN_NOTIFICATION_URL: Var {
+            meaning: "told by POST of new sessions and messages of operators; its path or query may hold a token",
+            expected: "an http or https URL without a user name",
+            example: "https://hooks.example.com/chat",
+            secret: true,
             ..PLAIN
         };
     }

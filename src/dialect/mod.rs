@@ -1,10 +1,12 @@
 //! What a wire contract is to the rest of the server: a translation between its events and the desk. A dialect decides nothing,
 //! knows no socket library, and never names another dialect.
 
+pub mod operators;
 pub mod support;
-pub mod json;
+pub mod widget;
 pub mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,33 +16,61 @@ use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
-use crate::domain::ports::Signal;
-use crate::domain::principal::{Peer, Principal, Realm};
+use crate::domain::ports::{Audience, Signal};
+use crate::domain::principal::{Peer, Person, Principal, Realm};
 use crate::domain::session::{Session, Status};
+use crate::domain::time::Timestamp;
+use crate::http::trust::Trust;
 use wire::{Call, Frame};
 
 /// One wire contract.
+#[async_trait]
 pub trait Dialect: Send + Sync + 'static {
-    /// Its name in logs, configuration and documents.
-    fn name(&self) -> &'static str;
+    /// Who vouches for its people; the realm's name is the contract's.
+    fn realm(&self) -> Realm;
+
+    /// Whether pages of any origin may open sockets, as those of a contract without cookies or credentials could always do.
+    fn admits_any_origin(&self) -> bool;
 
     /// Lets a new socket in, or refuses it with the text of the contract's `connect_error`.
     ///
     /// # Errors
     /// The text.
-    fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str>;
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str>;
 
     /// The state of one admitted socket.
-    fn converse(&self, who: Principal) -> Box<dyn Conversation>;
+    fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation>;
 
     /// The frame by which sockets of this contract learn of an entry; `None` where the contract has no word for it.
     fn entry_frame(&self, entry: &Entry) -> Option<Frame>;
 
     /// The frame of a signal; `None` where the contract has no word for it.
-    fn signal_frame(&self, session: &SessionId, signal: &Signal) -> Option<Frame>;
+    fn signal_frame(&self, signal: &Signal) -> Option<Frame>;
 
     /// The frame that says why the server is about to close a socket.
     fn farewell(&self, why: Farewell) -> Frame;
+}
+
+/// What a contract's REST handlers work with.
+#[derive(Clone)]
+pub struct Context {
+    /// The desk.
+    pub desk: Arc<Desk>,
+    /// Who is trusted.
+    pub trust: Arc<Trust>,
+    /// The value of `NODE_ENV`, which health pages show.
+    pub environment: &'static str,
+    /// When this process started, for the uptime.
+    pub started: Timestamp,
+    /// The page for people who open the contract's root in a browser.
+    pub page: Arc<str>,
+}
+
+impl Context {
+    /// For how long this process has run, in seconds.
+    pub fn uptime_seconds(&self) -> f64 {
+        self.desk.now().since(self.started) as f64 / 1_000.0
+    }
 }
 
 /// What a new socket shows.
@@ -48,8 +78,12 @@ pub trait Dialect: Send + Sync + 'static {
 pub struct Handshake {
     /// The `auth` object; `Null` where there is none or it cannot be read.
     pub auth: Value,
+    /// The names and values of its URL's query, decoded.
+    pub query: Vec<(String, String)>,
     /// What the peer's address is worth.
     pub peer: Peer,
+    /// The peer's address, as far as it can be known.
+    pub address: IpAddr,
 }
 
 /// Why the server closes a socket.
@@ -73,6 +107,9 @@ pub struct Reply {
 /// One socket's side of a contract. Calls come one at a time, in the order in which they arrived.
 #[async_trait]
 pub trait Conversation: Send {
+    /// The socket is connected, and has called nothing yet.
+    async fn opened(&mut self, _desk: &Desk, _line: &dyn Line) {}
+
     /// Carries a call out.
     async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply;
 
@@ -83,14 +120,31 @@ pub trait Conversation: Send {
 /// Draws the frames that greet a socket from the session and its first messages, ascending.
 pub type Greeting = Box<dyn FnOnce(&Session, &[Entry]) -> Vec<Frame> + Send>;
 
+/// From where on a socket is delivered a session's entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From now on; the greeting shows the first messages.
+    Now,
+    /// From now on; the greeting shows the last messages.
+    Latest,
+    /// From this entry on, which is the last one that the client has; the greeting shows the messages among those that follow, and counts as
+    /// delivered.
+    After(u64),
+    /// From where the last socket of the same page left off, as far as this node knows; nothing counts as delivered by the greeting.
+    LeftOff,
+}
+
 /// How a socket joins a session.
 pub struct Admission {
     /// The session, as it was when the socket was let in.
     pub session: Session,
-    /// The last entry the client has, where it knows; what follows is then delivered, each entry once.
-    pub last_seq: Option<u64>,
+    /// From where on entries are delivered.
+    pub start: Start,
     /// How many messages the greeting shows at most.
     pub history: u32,
+    /// Whose page this is, for a later socket of the same page that does not know what it has; then further names under which an earlier socket
+    /// of it may be remembered. None where the contract replaces the list.
+    pub pages: Vec<Arc<str>>,
     /// What the socket is greeted with, before any later entry.
     pub greeting: Greeting,
 }
@@ -113,16 +167,40 @@ pub trait Line: Send + Sync {
     /// Joins the session's delivery: greets, then delivers every later entry once and in order. Answers when the greeting is sent.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the store cannot be read; the socket has not joined then.
+    /// [`Error::TooManySessions`]; [`Error::Unavailable`] where the store cannot be read. The socket has not joined then.
     async fn join(&self, admission: Admission) -> Result<Joined, Error>;
 
-    /// Leaves the session's delivery.
-    async fn leave(&self, session: &SessionId);
+    /// Leaves the session's delivery, and takes back what the others were told of its typing there.
+    async fn leave(&self, desk: &Desk, session: &SessionId);
+
+    /// Makes the socket hear the signals for an audience. Joining a session does so for that session.
+    fn attend(&self, audience: &Audience);
+
+    /// Tells the others in a session that the person types, or not any more; after a while without a word it is taken back.
+    fn typing(&self, desk: &Desk, typing: Typing);
+
+    /// Sends a frame to this socket alone, as soon as there is room.
+    async fn send(&self, frame: &Frame);
+}
+
+/// What a socket says of its person's typing.
+#[derive(Clone, Debug)]
+pub struct Typing {
+    /// The session.
+    pub session: SessionId,
+    /// Who.
+    pub person: Person,
+    /// Types, or not any more.
+    pub is_typing: bool,
+    /// What else the client sent, for contracts that pass it on: the inside of a JSON object.
+    pub extra: Option<Arc<str>>,
 }
 
 /// The contract of a realm.
 pub fn of(realm: Realm) -> Arc<dyn Dialect> {
     match realm {
         Realm::Support => Arc::new(support::Support),
+        Realm::Operators => Arc::new(operators::Operators),
+        Realm::Widget => Arc::new(widget::Widget),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ids::{ClientKey, EntryId, SessionId};
-use super::principal::Person;
+use super::principal::{Person, Role};
 use super::session::Assignee;
 use super::time::Timestamp;
 
@@ -51,15 +51,63 @@ pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'))
 }
 
+/// What kind of text a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// To be read.
+    #[default]
+    Text,
+    /// A picture, as a data URL.
+    Image,
+    /// A line that the server or the company adds for the record.
+    Notice,
+}
+
+impl Form {
+    /// The stable name that stores carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Text => "text",
+            Form::Image => "image",
+            Form::Notice => "notice",
+        }
+    }
+
+    /// The form of a stored name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Form::Text, Form::Image, Form::Notice].into_iter().find(|f| f.name() == name)
+    }
+}
+
+/// What a person said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The text.
+    pub body: Body,
+    /// What kind of text it is.
+    pub form: Form,
+    /// Whether the author is shown by id in contracts where the client chooses that.
+    pub signed: bool,
+}
+
+impl From<Body> for Message {
+    /// A signed text.
+    fn from(body: Body) -> Self {
+        Self { body, form: Form::Text, signed: true }
+    }
+}
+
 /// What an entry records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A person said something.
-    Message(Body),
+    Message(Message),
     /// An agent took the session over.
     Assigned(Assignee),
     /// The session is over, for this reason.
     Ended(Arc<str>),
+    /// The session is open, again or still, under this word of its contract.
+    Opened(Arc<str>),
 }
 
 impl Content {
@@ -69,6 +117,7 @@ impl Content {
             Content::Message(_) => "message",
             Content::Assigned(_) => "assigned",
             Content::Ended(_) => "ended",
+            Content::Opened(_) => "opened",
         }
     }
 }
@@ -80,6 +129,8 @@ pub struct Head {
     pub seq: u64,
     /// How many messages there are up to and with it.
     pub ordinal: u64,
+    /// How many of these messages are not by a person: lines of the system.
+    pub notices: u64,
     /// How many assignments there are up to and with it.
     pub assignment: u64,
     /// Whether the session has ended.
@@ -118,6 +169,8 @@ pub struct Entry {
     pub client_key: Option<ClientKey>,
     /// What it records.
     pub content: Content,
+    /// When somebody first read this message by itself; a session's `read_ordinal` may say more.
+    pub read_at: Option<Timestamp>,
     /// What the log says after it; `head.seq` is the entry's own number.
     pub head: Head,
 }
@@ -131,28 +184,40 @@ impl Entry {
     /// The text, where the entry is a message.
     pub fn body(&self) -> Option<&Body> {
         match &self.content {
-            Content::Message(body) => Some(body),
-            Content::Assigned(_) | Content::Ended(_) => None,
+            Content::Message(message) => Some(&message.body),
+            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
+        }
+    }
+
+    /// What was said, where the entry is a message.
+    pub fn message(&self) -> Option<&Message> {
+        match &self.content {
+            Content::Message(message) => Some(message),
+            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
         }
     }
 }
 
 impl Head {
-    /// The entry that follows this head, or `None` where the session has ended and takes nothing more.
+    /// The entry that follows this head, or `None` where the session has ended and takes nothing but a re-opening.
     ///
     /// The one rule of numbering and of the end; both stores append what this answers and nothing else.
     pub fn follow(self, draft: &Draft) -> Option<Entry> {
-        if self.ended {
+        if self.ended && !matches!(draft.content, Content::Opened(_)) {
             return None;
         }
         let mut head = Head { seq: self.seq + 1, ..self };
         match draft.content {
-            Content::Message(_) => head.ordinal += 1,
+            Content::Message(_) => {
+                head.ordinal += 1;
+                head.notices += u64::from(draft.author.role == Role::System);
+            }
             Content::Assigned(_) => head.assignment += 1,
             Content::Ended(_) => head.ended = true,
+            Content::Opened(_) => head.ended = false,
         }
         let Draft { session, id, at, author, client_key, content } = draft.clone();
-        Some(Entry { session, id, at, author, client_key, content, head })
+        Some(Entry { session, id, at, author, client_key, content, read_at: None, head })
     }
 }
 
@@ -168,13 +233,29 @@ mod tests {
 
     #[test]
     fn numbers_follow_without_gap_and_end_with_the_end() {
-        let message = draft(Content::Message(Body::stored("hi")));
+        let message = draft(Content::Message(Body::stored("hi").into()));
         let end = draft(Content::Ended("done".into()));
         let first = Head::default().follow(&message).unwrap();
         let last = first.head.follow(&end).unwrap();
-        assert_eq!(first.head, Head { seq: 1, ordinal: 1, assignment: 0, ended: false });
-        assert_eq!(last.head, Head { seq: 2, ordinal: 1, assignment: 0, ended: true });
-        assert!(last.head.follow(&message).is_none());
+        assert_eq!(first.head, Head { seq: 1, ordinal: 1, ..Head::default() });
+        assert_eq!(last.head, Head { seq: 2, ordinal: 1, ended: true, ..Head::default() });
+        assert!(last.head.follow(&message).is_none() && last.head.follow(&end).is_none());
+    }
+
+    #[test]
+    fn only_a_reopening_follows_an_end() {
+        let ended = Head { seq: 4, ordinal: 2, notices: 1, assignment: 1, ended: true };
+        let open = ended.follow(&draft(Content::Opened("active".into()))).unwrap();
+        assert_eq!(open.head, Head { seq: 5, ended: false, ..ended });
+        assert!(open.head.follow(&draft(Content::Message(Body::stored("hi").into()))).is_some());
+    }
+
+    #[test]
+    fn lines_of_the_system_are_counted_beside_the_messages() {
+        let author = Person::new(Realm::Support, "system", Role::System);
+        let notice = Draft { author, ..draft(Content::Message(Body::stored("joined").into())) };
+        let head = Head::default().follow(&notice).unwrap().head;
+        assert_eq!((head.ordinal, head.notices), (1, 1));
     }
 
     #[test]

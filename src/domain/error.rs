@@ -46,6 +46,24 @@ pub enum Error {
     /// The client key was used for another text by the same sender.
     #[error("client key was used for another message")]
     ClientKeyReused,
+    /// No such message, or the caller may not know that there is.
+    #[error("message not found")]
+    MessageNotFound,
+    /// The socket listens to as many sessions as it may.
+    #[error("too many sessions on one socket")]
+    TooManySessions,
+    /// The agent takes no session now: absent, busy, or full.
+    #[error("agent takes no session now")]
+    AgentUnavailable,
+    /// No agent takes a session now.
+    #[error("no agent takes a session now")]
+    NobodyAvailable,
+    /// The e-mail address has an account already.
+    #[error("account exists")]
+    AccountExists,
+    /// No account has this e-mail address and password.
+    #[error("wrong e-mail address or password")]
+    WrongPassword,
     /// No such agent.
     #[error("agent not found")]
     AgentNotFound,
@@ -98,10 +116,15 @@ impl Error {
     /// The family.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::SessionNotFound | Error::AgentNotFound => Kind::NotFound,
-            Error::Unauthenticated | Error::WrongKey => Kind::Unauthenticated,
+            Error::SessionNotFound | Error::MessageNotFound | Error::AgentNotFound => Kind::NotFound,
+            Error::Unauthenticated | Error::WrongKey | Error::WrongPassword => Kind::Unauthenticated,
             Error::NotTheVisitor | Error::NotTheAgent | Error::InvalidToken | Error::Forbidden => Kind::Forbidden,
-            Error::SessionEnded(_) | Error::ClientKeyReused => Kind::Conflict,
+            Error::SessionEnded(_)
+            | Error::ClientKeyReused
+            | Error::TooManySessions
+            | Error::AgentUnavailable
+            | Error::NobodyAvailable
+            | Error::AccountExists => Kind::Conflict,
             Error::RateLimited { .. } => Kind::RateLimited,
             Error::Unavailable(_) => Kind::Unavailable,
             Error::Internal(_) => Kind::Internal,
@@ -115,6 +138,12 @@ impl Error {
             Error::NotTheVisitor | Error::NotTheAgent | Error::Forbidden => "FORBIDDEN",
             Error::SessionEnded(_) => "SESSION_ENDED",
             Error::ClientKeyReused => "CLIENT_KEY_REUSED",
+            Error::MessageNotFound => "MESSAGE_NOT_FOUND",
+            Error::TooManySessions => "TOO_MANY_SESSIONS",
+            Error::AgentUnavailable => "AGENT_UNAVAILABLE",
+            Error::NobodyAvailable => "NOBODY_AVAILABLE",
+            Error::AccountExists => "ACCOUNT_EXISTS",
+            Error::WrongPassword => "WRONG_PASSWORD",
             Error::AgentNotFound => "AGENT_NOT_FOUND",
             Error::Unauthenticated | Error::WrongKey => "UNAUTHENTICATED",
             Error::InvalidToken => "INVALID_TOKEN",

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::principal::Realm;
+
 /// Defines an opaque identifier, cheap to clone.
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -48,8 +50,12 @@ opaque_id!(
     EntryId
 );
 opaque_id!(
-    /// An agent's record.
+    /// An agent's record. It is unique over all realms: the id in its realm, with the realm before it unless that is `support`.
     AgentId
+);
+opaque_id!(
+    /// A stored credential of a person, unique over all realms.
+    AccountId
 );
 opaque_id!(
     /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
@@ -64,10 +70,14 @@ impl SessionId {
 
     /// Reads an id from the wire: a hyphenated UUID or 24 hex digits, in either case; `None` for all else.
     pub fn parse(text: &str) -> Option<Self> {
-        let uuid = text.len() == 36 && Uuid::try_parse(text).is_ok();
-        let object_id = text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        (uuid || object_id).then(|| Self(text.to_ascii_lowercase().into()))
+        is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
     }
+}
+
+/// A hyphenated UUID or 24 hex digits.
+fn is_well_formed(text: &str) -> bool {
+    let uuid = text.len() == 36 && Uuid::try_parse(text).is_ok();
+    uuid || (text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl EntryId {
@@ -75,9 +85,40 @@ impl EntryId {
     pub fn random() -> Self {
         Self(Uuid::now_v7().to_string().into())
     }
+
+    /// Reads an id from the wire, as [`SessionId::parse`].
+    pub fn parse(text: &str) -> Option<Self> {
+        is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
+    }
+}
+
+impl AccountId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
 }
 
 impl AgentId {
+    /// The record of the agent whom the realm knows by `id`.
+    pub fn of(realm: Realm, id: &str) -> Self {
+        match realm {
+            Realm::Support => Self(id.into()),
+            Realm::Operators | Realm::Widget => Self(format!("{}:{id}", realm.name()).into()),
+        }
+    }
+
+    /// The id by which its realm knows the agent.
+    pub fn in_realm(&self) -> &str {
+        let named = self.0.split_once(':').filter(|(realm, _)| Realm::named(realm).is_some());
+        named.map_or(&self.0, |(_, id)| id)
+    }
+
+    /// Mints the id of a new record of `support`.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+
     /// The id of the n-th default agent: the same on every node, so that two nodes seed the same records.
     pub fn seeded(n: u8) -> Self {
         let name = format!("helpline default agent {n}");
@@ -125,6 +166,14 @@ mod tests {
         for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "507f1f77bcf86cd79943901g", "{0f8fad5b-d9cb-469f-a165-7086772895}"] {
             assert_eq!(SessionId::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn agents_of_two_realms_never_share_a_record() {
+        let (support, operators) = (AgentId::of(Realm::Support, "a1"), AgentId::of(Realm::Operators, "a1"));
+        assert_ne!(support, operators);
+        assert_eq!((support.in_realm(), operators.in_realm()), ("a1", "a1"));
+        assert_eq!(AgentId::of(Realm::Operators, "support:a1").in_realm(), "support:a1");
     }
 
     #[test]

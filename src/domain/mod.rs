@@ -3,9 +3,11 @@
 
 pub mod desk;
 
+pub mod account;
 pub mod agent;
 pub mod entry;
 pub mod error;
+mod habits;
 pub mod ids;
 pub mod principal;
 pub mod session;

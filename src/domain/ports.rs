@@ -2,17 +2,33 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
+use super::account::PasswordHash;
+use super::agent::Agent;
 use super::entry::Entry;
 use super::error::Error;
 use super::ids::{ConnId, SessionId};
 use super::principal::{Person, Principal, Realm};
+use super::session::Session;
 use super::time::Timestamp;
+
+/// Whom a passing event is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody in a session.
+    Session(SessionId),
+    /// Every agent of a realm who is there.
+    Agents(Realm),
+}
 
 /// A best-effort event; it is never stored, and a full buffer may drop it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// A person joined the session with a connection.
     Joined {
+        /// The session.
+        session: SessionId,
         /// Who.
         person: Person,
         /// When.
@@ -20,6 +36,8 @@ pub enum Signal {
     },
     /// A person's connection left the session.
     Left {
+        /// The session.
+        session: SessionId,
         /// Who.
         person: Person,
         /// When.
@@ -29,10 +47,37 @@ pub enum Signal {
     },
     /// A person began or stopped typing.
     Typing {
+        /// The session.
+        session: SessionId,
         /// Who.
         person: Person,
         /// Began, or stopped.
         is_typing: bool,
+        /// When.
+        at: Timestamp,
+        /// What else the client sent, for contracts that pass it on: the inside of a JSON object.
+        extra: Option<Arc<str>>,
+    },
+    /// A visitor opened a session.
+    Opened {
+        /// The session.
+        session: Arc<Session>,
+    },
+    /// A visitor said something; agents who do not listen to the session hear of it so.
+    Said {
+        /// The session.
+        session: Arc<Session>,
+        /// What was said.
+        entry: Arc<Entry>,
+    },
+    /// An agent's availability changed.
+    Availability {
+        /// Who, as it is now.
+        agent: Arc<Agent>,
+        /// Whether the agent's last connection went, without a word.
+        vanished: bool,
+        /// When.
+        at: Timestamp,
     },
 }
 
@@ -41,8 +86,8 @@ pub trait Announce: Send + Sync + 'static {
     /// An entry is stored. Announcing one again is harmless.
     fn appended(&self, entry: Arc<Entry>);
 
-    /// Something passing happened in a session; `origin` is the connection that need not hear of it.
-    fn signal(&self, session: &SessionId, signal: Signal, origin: Option<&ConnId>);
+    /// Something passing happened; a connection that is in several of the audiences hears of it once, and `origin` not at all.
+    fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>);
 }
 
 /// What a caller shows to be let in.
@@ -74,6 +119,48 @@ pub trait Authority: Send + Sync + 'static {
     /// Whether tokens of visitors are issued to anybody who asks (`VISITOR_TOKENS=open`).
     fn visitor_tokens_are_open(&self) -> bool;
 
+    /// Who may sign up for an account (`ADMIN_SIGNUP`).
+    fn sign_up(&self) -> SignUp;
+
     /// Whether a trusted peer without a credential may open a socket (`ALLOW_ANONYMOUS=true`).
     fn anonymous_sockets_are_allowed(&self) -> bool;
+}
+
+/// Who may sign up for an account that answers visitors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignUp {
+    /// Anybody.
+    Open,
+    /// Anybody, while there is no account at all.
+    #[default]
+    First,
+    /// Nobody; accounts are made on the command line.
+    Closed,
+}
+
+/// Whether a password is the one of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and the hash is of an older kind that should be replaced.
+    RightButOld,
+}
+
+/// Hashes and checks passwords. Both are slow on purpose and run beside the async threads, few at a time.
+#[async_trait]
+pub trait Passwords: Send + Sync + 'static {
+    /// A hash of the present kind, with a salt of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where too many wait already.
+    async fn hash(&self, password: &str) -> Result<PasswordHash, Error>;
+
+    /// Whether the password is that of the hash. Without a hash it takes as long, and is wrong.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where too many wait already.
+    async fn check(&self, password: &str, hash: Option<&PasswordHash>) -> Result<Verdict, Error>;
 }

@@ -1,5 +1,6 @@
 //! Who acts: realms, roles, people, and the authenticated caller. How a credential is checked is not known here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::time::Timestamp;
@@ -9,19 +10,28 @@ use super::time::Timestamp;
 pub enum Realm {
     /// The contract of document 001.
     Support,
+    /// The contract of documents 000 and 003.
+    Operators,
+    /// The contract of document 004.
+    Widget,
 }
 
 impl Realm {
-    /// The stable name that stores and tokens carry.
+    /// All realms.
+    pub const ALL: [Realm; 3] = [Realm::Support, Realm::Operators, Realm::Widget];
+
+    /// The stable name that stores, tokens and `MOUNTS` carry.
     pub fn name(self) -> &'static str {
         match self {
             Realm::Support => "support",
+            Realm::Operators => "operators",
+            Realm::Widget => "widget",
         }
     }
 
     /// The realm of a stored name.
     pub fn named(name: &str) -> Option<Self> {
-        (name == "support").then_some(Realm::Support)
+        Self::ALL.into_iter().find(|r| r.name() == name)
     }
 }
 
@@ -110,6 +120,13 @@ pub enum Principal {
         /// The realm it may act in.
         realm: Realm,
     },
+    /// Anybody without a credential, where the realm lets such callers in: a session's id opens that session to it, as its visitor.
+    Guest {
+        /// The realm it may act in.
+        realm: Realm,
+        /// Where it calls from, by which it is counted.
+        address: IpAddr,
+    },
 }
 
 impl Principal {
@@ -117,7 +134,7 @@ impl Principal {
     pub fn person(&self) -> Option<&Person> {
         match self {
             Principal::Person { person, .. } => Some(person),
-            Principal::Delegate { .. } => None,
+            Principal::Delegate { .. } | Principal::Guest { .. } => None,
         }
     }
 
@@ -125,7 +142,7 @@ impl Principal {
     pub fn expires(&self) -> Option<Timestamp> {
         match self {
             Principal::Person { expires, .. } => *expires,
-            Principal::Delegate { .. } => None,
+            Principal::Delegate { .. } | Principal::Guest { .. } => None,
         }
     }
 
@@ -133,7 +150,7 @@ impl Principal {
     pub fn realm(&self) -> Realm {
         match self {
             Principal::Person { person, .. } => person.realm,
-            Principal::Delegate { realm } => *realm,
+            Principal::Delegate { realm } | Principal::Guest { realm, .. } => *realm,
         }
     }
 
@@ -141,17 +158,30 @@ impl Principal {
     pub fn seen_from(self, peer: Peer) -> Self {
         match self {
             Principal::Person { person, expires, .. } => Principal::Person { person, expires, peer },
-            delegate @ Principal::Delegate { .. } => delegate,
+            other => other,
         }
     }
 
     /// Whether the caller's posts are counted: visitors', except from trusted networks.
     pub fn is_metered(&self) -> bool {
-        matches!(self, Principal::Person { person, peer: Peer::Unknown, .. } if person.role == Role::Visitor)
+        match self {
+            Principal::Person { person, peer, .. } => *peer == Peer::Unknown && person.role == Role::Visitor,
+            Principal::Guest { .. } => true,
+            Principal::Delegate { .. } => false,
+        }
     }
 
     /// Whether the caller may do what only the company's own machines may: the API key, a trusted peer, or a `system` token.
     pub fn is_privileged(&self) -> bool {
-        self.person().is_none_or(|p| p.role == Role::System)
+        match self {
+            Principal::Person { person, .. } => person.role == Role::System,
+            Principal::Delegate { .. } => true,
+            Principal::Guest { .. } => false,
+        }
+    }
+
+    /// Whether the caller may do what those who answer may: a privileged one, or an agent.
+    pub fn is_staff(&self) -> bool {
+        self.is_privileged() || self.person().is_some_and(|p| p.role == Role::Agent)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::ids::{AgentId, SessionId};
 use super::principal::{Person, Principal, Realm, Role};
 use super::time::Timestamp;
@@ -51,15 +52,25 @@ pub struct Session {
     pub realm: Realm,
     /// Who asks.
     pub visitor: Person,
+    /// The company or group the visitor belongs to, in the visitor's words.
+    pub group: Option<Arc<str>>,
     /// How it stands.
     pub status: Status,
+    /// A contract's own word for how an open session stands.
+    pub label: Option<Arc<str>>,
     /// Who answers, from the first assignment on; kept after the end.
     pub agent: Option<Assignee>,
     /// How often an agent was assigned; 0 before the first time. Tells the log's repair what is missing there.
     pub assignment: u64,
+    /// The number of the last end or re-opening in the log that this document reflects; 0 before the first.
+    pub state_seq: u64,
+    /// The ordinal up to which its messages are read; later ones may have been read one by one.
+    pub read_ordinal: u64,
+    /// Whether a person has said something in it, as far as the desk keeps that ([`Realm::lists_by_activity`]).
+    pub spoken: bool,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When the document last changed. Messages do not touch it.
+    /// When the document last changed; messages touch it only in realms that list sessions by activity, and then not every one.
     pub updated_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
@@ -68,15 +79,20 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that waits for an agent.
+    /// A new session: it waits for an agent, or is active at once where the realm has it so.
     pub fn open(visitor: Person, now: Timestamp) -> Self {
         Self {
             id: SessionId::random(),
             realm: visitor.realm,
+            status: if visitor.realm.opens_active() { Status::Active } else { Status::Waiting },
             visitor,
-            status: Status::Waiting,
+            group: None,
+            label: None,
             agent: None,
             assignment: 0,
+            state_seq: 0,
+            read_ordinal: 0,
+            spoken: false,
             created_at: now,
             updated_at: now,
             ended_at: None,
@@ -84,25 +100,36 @@ impl Session {
         }
     }
 
-    /// The key under which at most one open session of a visitor exists; `None` once it has ended.
-    pub fn open_key(&self) -> Option<String> {
-        (self.status != Status::Ended).then(|| self.visitor.key())
+    /// Whether it has not ended.
+    pub fn is_open(&self) -> bool {
+        self.status != Status::Ended
     }
 
-    /// Whether `who` may see and use this session: its visitor, its agent, or a privileged caller of its realm.
+    /// Whether `who` may see and use this session: its visitor, whoever answers it, a privileged caller of its realm, or anybody who knows its
+    /// id where the realm takes that for a credential.
     pub fn admits(&self, who: &Principal) -> bool {
-        let Some(person) = who.person() else { return who.realm() == self.realm };
-        match person.role {
-            Role::Visitor => self.visitor.is(person),
-            Role::Agent => self.is_of_agent(person) || self.visitor.is(person),
-            Role::System => person.realm == self.realm,
+        match who {
+            Principal::Delegate { realm } => *realm == self.realm,
+            Principal::Guest { realm, .. } => *realm == self.realm && self.realm.admits_guests(),
+            Principal::Person { person, .. } if person.role == Role::System => person.realm == self.realm,
+            Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person),
         }
     }
 
-    /// Whether `person` is the agent who answers.
+    /// Whether `person` answers it: its agent, or any agent where the realm shares its sessions.
+    pub fn is_answered_by(&self, person: &Person) -> bool {
+        let shared = self.realm.shares_sessions() && person.realm == self.realm && person.role == Role::Agent;
+        shared || self.is_of_agent(person)
+    }
+
+    /// Whether `person` is the agent to whom it is assigned.
     pub fn is_of_agent(&self, person: &Person) -> bool {
-        let mine = self.agent.as_ref().is_some_and(|a| *a.id.as_str() == *person.id);
-        mine && person.role == Role::Agent && person.realm == self.realm
+        person.role == Role::Agent && self.agent.as_ref().is_some_and(|a| a.id == AgentId::of(person.realm, &person.id))
+    }
+
+    /// Whether somebody has read the message: by itself, or with all up to it.
+    pub fn has_read(&self, message: &Entry) -> bool {
+        message.read_at.is_some() || message.head.ordinal <= self.read_ordinal
     }
 
     /// Gives a person without a name the one under which the session knows it.

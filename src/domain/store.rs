@@ -1,17 +1,21 @@
 //! The storage port. Its comments are the specification that both stores are tested against; no database is known here.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::agent::Agent;
+use super::account::{Account, PasswordHash};
+use super::agent::{Agent, Availability};
 use super::entry::{Draft, Entry, Head};
 use super::error::StoreError;
-use super::ids::{AgentId, ClientKey, SessionId};
+use super::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
 use super::principal::{Person, Realm};
 use super::session::{Assignee, Session, Status};
 use super::time::Timestamp;
 
 /// What became of a session that was to be inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum Inserted {
     /// It is stored.
     Created,
@@ -28,6 +32,58 @@ pub enum Appended {
     Duplicate(Entry),
     /// The session has ended; nothing was stored.
     Ended,
+}
+
+/// Which sessions are listed.
+#[derive(Clone, Debug)]
+pub struct SessionQuery {
+    /// Of this realm.
+    pub realm: Realm,
+    /// Of the visitor with this id.
+    pub visitor: Option<Arc<str>>,
+    /// Assigned to this agent, or last to it.
+    pub agent: Option<AgentId>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// In which somebody has said something.
+    pub spoken_only: bool,
+    /// Whose id, or whose visitor's id or name, holds this text, whatever the case of its letters.
+    pub keyword: Option<String>,
+    /// Changed at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Changed at this moment or before.
+    pub until: Option<Timestamp>,
+    /// How many of them are passed over.
+    pub offset: u64,
+    /// How many are answered at most.
+    pub limit: u32,
+}
+
+impl SessionQuery {
+    /// The first `limit` sessions of the realm.
+    pub fn of(realm: Realm, limit: u32) -> Self {
+        Self {
+            realm,
+            visitor: None,
+            agent: None,
+            status: None,
+            spoken_only: false,
+            keyword: None,
+            since: None,
+            until: None,
+            offset: 0,
+            limit,
+        }
+    }
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The sessions.
+    pub sessions: Vec<Session>,
+    /// How many match in all.
+    pub total: u64,
 }
 
 /// Figures over all sessions of a realm.
@@ -53,9 +109,9 @@ pub struct Totals {
 pub trait Store: Send + Sync + 'static {
     // Sessions.
 
-    /// Stores a new open session, unless its visitor (by [`Session::open_key`]) has one; then that one is answered.
-    /// Of any number of concurrent inserts for one visitor exactly one is `Created`.
-    async fn insert_session(&self, session: &Session) -> Result<Inserted, StoreError>;
+    /// Stores a new open session, unless one that was stored under the same key is open; then that one is answered.
+    /// Of any number of concurrent inserts under one key exactly one is `Created`. Without a key it is always stored.
+    async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError>;
 
     /// The session, or `None`.
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
@@ -69,11 +125,29 @@ pub trait Store: Send + Sync + 'static {
     /// Sessions of which this agent is or was last the agent, newest first by (`created_at`, id), with the status if one is given; at most `limit`.
     async fn list_of_agent(&self, agent: &AgentId, status: Option<Status>, limit: u32) -> Result<Vec<Session>, StoreError>;
 
+    /// Sessions of a realm as the query says, last changed first, by (`updated_at`, id).
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<Listed, StoreError>;
+
     /// If the session waits: makes it active with this agent, counts the assignment up, and answers the session as it is then. Else `None`.
     async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
-    /// If the session is not ended: makes it so and frees its open key. Answers the session as it was *before*, or `None` if it was ended or is unknown.
-    async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError>;
+    /// If the session is active and this is the number of its assignment: gives it to this agent, counts the assignment up, and answers the
+    /// session as it is then. Else `None`.
+    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
+
+    /// If the session reflects the log before the end numbered `seq` (its `state_seq` is smaller): makes it ended, by this end where an earlier
+    /// one had done so, takes its label away, and frees its key. Answers the session as it was *before*, or `None` where nothing was changed.
+    async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError>;
+
+    /// If the session reflects the log before the re-opening numbered `seq` (its `state_seq` is smaller): makes it active with this label if it
+    /// was ended, and gives it the label if it was not. Sets `updated_at`, and takes end and reason away. It gets no key back.
+    async fn reopen_session(&self, id: &SessionId, seq: u64, at: Timestamp, label: &str) -> Result<(), StoreError>;
+
+    /// Marks the session as one in which somebody has spoken, and raises its `updated_at` to `at` if that is later. Harmless where there is none.
+    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Raises the session's `read_ordinal` to `ordinal` if that is higher. Answers what it was before, or `None` where there is no such session.
+    async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError>;
 
     /// Figures over all sessions of the realm, as of about now.
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError>;
@@ -102,10 +176,22 @@ pub trait Store: Send + Sync + 'static {
     /// Messages whose ordinal is above `after`, ascending; at most `limit`. Its cost does not depend on `after`.
     async fn list_messages(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError>;
 
+    /// The last message of each of these sessions, in their order; `None` where there is none. `notices` says whether lines of the system count.
+    async fn last_messages(&self, sessions: &[SessionId], notices: bool) -> Result<Vec<Option<Entry>>, StoreError>;
+
+    /// The message with this id, or `None`; other entries are none.
+    async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError>;
+
+    /// Notes when the message was first read, which stays; answers it as it is then, or `None` where there is no such message.
+    async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError>;
+
     // Agents.
 
     /// Stores these agents if the realm has none at all. Concurrent calls store each at most once.
     async fn seed_agents(&self, realm: Realm, agents: &[Agent]) -> Result<(), StoreError>;
+
+    /// Stores the agent unless there is one with its id. Answers the one that is stored then.
+    async fn insert_agent(&self, agent: &Agent) -> Result<Agent, StoreError>;
 
     /// All agents of the realm, in the order in which they were stored.
     async fn list_agents(&self, realm: Realm) -> Result<Vec<Agent>, StoreError>;
@@ -122,8 +208,35 @@ pub trait Store: Send + Sync + 'static {
     /// The slots of the realm's agents that were reserved before `before`.
     async fn list_slots(&self, realm: Realm, before: Timestamp) -> Result<Vec<(AgentId, SessionId)>, StoreError>;
 
-    /// Sets whether the agent declares itself available; the agent as it is then, or `None` where it is unknown.
-    async fn set_availability(&self, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError>;
+    /// Sets the agent's availability and `active_at`, if it has one of `from` now; `None` is any. Answers the agent as it is then, or `None`
+    /// where nothing was changed.
+    async fn set_availability(
+        &self,
+        agent: &AgentId,
+        from: Option<&[Availability]>,
+        to: Availability,
+        now: Timestamp,
+    ) -> Result<Option<Agent>, StoreError>;
+
+    // Accounts.
+
+    /// Stores the account. `false` where its e-mail address, letter by letter, has one in its realm already; of concurrent inserts one is stored.
+    async fn insert_account(&self, account: &Account) -> Result<bool, StoreError>;
+
+    /// The account, or `None`.
+    async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// The realm's account with exactly this e-mail address, or `None`.
+    async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError>;
+
+    /// How many accounts the realm has.
+    async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError>;
+
+    /// Removes the account; harmless where there is none.
+    async fn remove_account(&self, id: &AccountId) -> Result<(), StoreError>;
+
+    /// Replaces the account's password if it is still `from`. Answers whether it was.
+    async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError>;
 
     // The installation.
 

@@ -14,6 +14,15 @@ impl Timestamp {
         self.calendar().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
+    /// Reads ISO-8601, a date alone too; without a zone it is in UTC. `None` for all else.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return Some(Self(moment.as_millisecond()));
+        }
+        let moment: jiff::civil::DateTime = text.parse().ok()?;
+        Some(Self(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond()))
+    }
+
     /// Date and time in the server's zone as JavaScript's en-US `toLocaleString`: `11/20/2026, 8:23:02 AM`.
     pub fn local_en_us(self) -> String {
         self.calendar().to_zoned(TimeZone::system()).strftime("%-m/%-d/%Y, %-I:%M:%S %p").to_string()
@@ -60,6 +69,16 @@ mod tests {
     fn times_print_as_javascript_prints_them() {
         assert_eq!(Timestamp(0).iso(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp(1_795_163_582_007).iso(), "2026-11-20T08:33:02.007Z");
+    }
+
+    #[test]
+    fn times_are_read_with_their_zone_and_dates_without() {
+        let read = |text| Timestamp::parse(text).map(Timestamp::iso);
+        assert_eq!(read("2026-11-20T08:33:02.007Z").as_deref(), Some("2026-11-20T08:33:02.007Z"));
+        assert_eq!(read("2026-11-20T08:33:02+02:00").as_deref(), Some("2026-11-20T06:33:02.000Z"));
+        assert_eq!(read("2026-11-20").as_deref(), Some("2026-11-20T00:00:00.000Z"));
+        assert_eq!(read("2026-11-20T08:33").as_deref(), Some("2026-11-20T08:33:00.000Z"));
+        assert_eq!((read(""), read("yesterday"), read("2026-13-01"), read("5")), (None, None, None, None));
     }
 
     #[test]

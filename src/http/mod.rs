@@ -4,6 +4,8 @@ pub mod serve;
 pub mod slots;
 pub mod trust;
 pub mod status;
+pub mod extract;
+pub mod json;
 pub mod probes;
 pub mod files;
 pub mod vitals;

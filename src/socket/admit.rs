@@ -1,8 +1,7 @@
 //! Admission: who may open a socket, and everything that must stand before the library says CONNECT, because the client may call at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::ConnectInfo;
 use futures_util::future::ready;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
@@ -18,7 +17,7 @@ use crate::dialect::{Dialect, Handshake};
 use crate::domain::desk::Desk;
 use crate::domain::ids::ConnId;
 use crate::domain::principal::Peer;
-use crate::http::serve::Remote;
+use crate::http::extract;
 use crate::http::trust::{Trust, Visit};
 use crate::limit::{PerAddress, Place};
 
@@ -34,25 +33,30 @@ pub(super) struct Door {
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
-type Connected = Arc<std::sync::Mutex<Option<oneshot::Sender<()>>>>;
+type Connected = Arc<Mutex<Option<oneshot::Sender<()>>>>;
 
 impl Door {
     /// Admits and registers a socket, or answers the text of its `connect_error`.
     #[allow(clippy::disallowed_methods, reason = "the connection's task ends with its socket")]
-    pub(super) fn admit(&self, socket: SocketRef, auth: TryData<Value>) -> Result<(), &'static str> {
-        let visit = self.visit(&socket);
-        let peer = visit.map_or(Peer::Unknown, |v| v.peer);
-        let place = match visit.filter(|_| peer == Peer::Unknown) {
-            Some(visit) => Some(self.place(visit)?),
-            None => None,
+    pub(super) async fn admit(&self, socket: SocketRef, auth: TryData<Value>) -> Result<(), &'static str> {
+        let parts = socket.req_parts();
+        let visit = extract::visit_of(&parts.extensions, &parts.headers, &self.trust);
+        if !self.dialect.admits_any_origin() && !self.trust.admits_origin_of(&parts.headers) {
+            tracing::info!(dialect = self.dialect.realm().name(), "a page of a foreign origin was refused a socket");
+            return Err("Origin not allowed");
+        }
+        let place = match visit.peer {
+            Peer::Unknown => Some(self.place(visit)?),
+            Peer::Trusted => None,
         };
-        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), peer };
-        let who = self.dialect.admit(&self.desk, &handshake).inspect_err(|_| {
-            tracing::info!(dialect = self.dialect.name(), "socket refused");
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), query, peer: visit.peer, address: visit.client };
+        let who = self.dialect.admit(&self.desk, &handshake).await.inspect_err(|_| {
+            tracing::info!(dialect = self.dialect.realm().name(), "socket refused");
         })?;
         let (sender, inbox) = inbox::pair(self.gates.gate(&socket));
         let (connected, is_connected) = oneshot::channel();
-        socket.extensions.insert::<Connected>(Arc::new(std::sync::Mutex::new(Some(connected))));
+        socket.extensions.insert::<Connected>(Arc::new(Mutex::new(Some(connected))));
         socket.on_fallback(sender.clone());
         socket.on_disconnect(move |reason: DisconnectReason| {
             sender.close(Closed::Gone(words(reason)));
@@ -64,9 +68,11 @@ impl Door {
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
             expires: who.expires(),
+            joined: Mutex::default(),
+            typing: Mutex::default(),
             _place: place,
         };
-        let conversation = self.dialect.converse(who);
+        let conversation = self.dialect.converse(who, handshake);
         tokio::spawn(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
         Ok(())
     }
@@ -77,18 +83,12 @@ impl Door {
             "Too many connections"
         })
     }
-
-    fn visit(&self, socket: &SocketRef) -> Option<Visit> {
-        let parts = socket.req_parts();
-        let ConnectInfo(remote) = parts.extensions.get::<ConnectInfo<Remote>>()?;
-        Some(self.trust.judge(&parts.headers, remote.addr))
-    }
 }
 
 /// The connect handler: the socket may now be sent to.
 pub(super) fn connected(socket: &SocketRef) {
     let waiting = socket.extensions.remove::<Connected>();
-    let sender = waiting.and_then(|w| w.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    let sender = waiting.and_then(|w| w.lock().unwrap_or_else(PoisonError::into_inner).take());
     if let Some(sender) = sender {
         let _ = sender.send(());
     }

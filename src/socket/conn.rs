@@ -1,7 +1,8 @@
 //! One connection: its task takes calls from the inbox one at a time, hands them to the contract's conversation, and ends with the socket.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,12 +12,20 @@ use tokio::sync::oneshot;
 use super::inbox::{Closed, Inbox, Item};
 use super::outlet::Outlet;
 use super::tails::Tails;
-use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line};
+use crate::dialect::wire::Frame;
+use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line, Typing};
 use crate::domain::desk::Desk;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ports::{Audience, Signal};
 use crate::domain::time::Timestamp;
 use crate::limit::Place;
+
+/// How many sessions one socket may listen to.
+const MOST_SESSIONS: usize = 500;
+
+/// After how many milliseconds without another word a person does not type any more.
+const TYPING_MS: i64 = 15_000;
 
 /// How long the library may take from admitting a socket to connecting it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -29,13 +38,20 @@ pub(super) struct Conn {
     pub(super) tails: Arc<Tails>,
     /// When the credential ends.
     pub(super) expires: Option<Timestamp>,
+    /// The sessions it listens to.
+    pub(super) joined: Mutex<HashSet<SessionId>>,
+    /// Where the others were told that its person types, and until when they need not hear more.
+    pub(super) typing: Mutex<Option<(Typing, Timestamp)>>,
     /// The place of its address, given back when the task ends.
     pub(super) _place: Option<Place>,
 }
 
-/// The room of everybody in a session, for signals.
-pub(super) fn session_room(session: &SessionId) -> String {
-    format!("session:{session}")
+/// The room of an audience, for signals.
+pub(super) fn room(audience: &Audience) -> String {
+    match audience {
+        Audience::Session(session) => format!("session:{session}"),
+        Audience::Agents(realm) => format!("agents:{}", realm.name()),
+    }
 }
 
 /// The room of one connection alone, by which a broadcast leaves it out.
@@ -51,22 +67,47 @@ impl Line for Conn {
 
     async fn join(&self, admission: Admission) -> Result<Joined, Error> {
         let session = admission.session.id.clone();
+        {
+            let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+            if joined.len() >= MOST_SESSIONS && !joined.contains(&session) {
+                return Err(Error::TooManySessions);
+            }
+        }
         let dialect = Arc::clone(&self.dialect);
         let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await?;
-        self.outlet.enter(session_room(&session));
-        if !self.outlet.is_open() {
-            // The library never forgets a room that a closed socket entered.
-            self.outlet.exit(session_room(&session));
-        }
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session.clone());
+        self.attend(&Audience::Session(session));
         Ok(joined)
     }
 
-    async fn leave(&self, session: &SessionId) {
+    async fn leave(&self, desk: &Desk, session: &SessionId) {
+        self.stop_typing(desk, |typing, _| typing.session == *session);
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
         self.tails.leave(session, &self.id).await;
         // A closed socket is in no room any more, and its id may belong to the client's next socket already.
         if self.outlet.is_open() {
-            self.outlet.exit(session_room(session));
+            self.outlet.exit(room(&Audience::Session(session.clone())));
         }
+    }
+
+    fn attend(&self, audience: &Audience) {
+        self.outlet.enter(room(audience));
+        if !self.outlet.is_open() {
+            // The library never forgets a room that a closed socket entered.
+            self.outlet.exit(room(audience));
+        }
+    }
+
+    fn typing(&self, desk: &Desk, typing: Typing) {
+        self.stop_typing(desk, |earlier, _| earlier.session != typing.session);
+        let until = desk.now().plus_ms(TYPING_MS);
+        let lasting = Some((Typing { extra: None, ..typing.clone() }, until)).filter(|_| typing.is_typing);
+        *self.typing.lock().unwrap_or_else(PoisonError::into_inner) = lasting;
+        self.tell_typing(desk, typing);
+    }
+
+    async fn send(&self, frame: &Frame) {
+        self.outlet.send_when_able(frame).await;
     }
 }
 
@@ -83,25 +124,52 @@ impl Conn {
             return;
         }
         self.outlet.enter(own_room(&self.id));
-        tracing::debug!(conn.id = %self.id, dialect = self.dialect.name(), "socket connected");
+        tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
+        let opening = AssertUnwindSafe(conversation.opened(&desk, &self)).catch_unwind().await;
+        if opening.is_err() {
+            tracing::error!(conn.id = %self.id, "a panic while a socket opened");
+        }
         let reason = self.serve(&desk, conversation.as_mut(), &mut inbox).await;
         let leaving = AssertUnwindSafe(conversation.closed(&desk, &self, reason)).catch_unwind().await;
         if leaving.is_err() {
             tracing::error!(conn.id = %self.id, "a panic while a socket left");
         }
-        tracing::debug!(conn.id = %self.id, dialect = self.dialect.name(), reason, "socket gone");
+        tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), reason, "socket gone");
+    }
+
+    /// Takes back what the others were told of typing, if it is such.
+    fn stop_typing(&self, desk: &Desk, such: impl Fn(&Typing, Timestamp) -> bool) {
+        let stopped = self.typing.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(typing, until)| such(typing, *until));
+        if let Some((typing, _)) = stopped {
+            self.tell_typing(desk, Typing { is_typing: false, ..typing });
+        }
+    }
+
+    fn tell_typing(&self, desk: &Desk, typing: Typing) {
+        let Typing { session, person, is_typing, extra } = typing;
+        desk.signal(Signal::Typing { session, person, is_typing, at: desk.now(), extra }, &self.id);
+    }
+
+    /// How long until something is due without a call: the end of the credential, or of typing without a word.
+    fn patience(&self, desk: &Desk) -> Option<Duration> {
+        let typing = self.typing.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, until)| *until);
+        let due = self.expires.into_iter().chain(typing).min()?;
+        Some(Duration::from_millis(u64::try_from(due.since(desk.now())).unwrap_or(0)))
     }
 
     /// Carries out calls until no more will come; answers why.
     async fn serve(&self, desk: &Desk, conversation: &mut dyn Conversation, inbox: &mut Inbox) -> &'static str {
         loop {
-            let next = match self.remaining(desk) {
-                None => inbox.next().await,
-                Some(left) => match tokio::time::timeout(left, inbox.next()).await {
-                    Ok(next) if self.remaining(desk) != Some(Duration::ZERO) => next,
-                    _ => return self.dismiss(Farewell::Expired).await,
-                },
+            let next = match self.patience(desk) {
+                None => Some(inbox.next().await),
+                Some(patience) => tokio::time::timeout(patience, inbox.next()).await.ok(),
             };
+            let now = desk.now();
+            if self.expires.is_some_and(|end| end <= now) {
+                return self.dismiss(Farewell::Expired).await;
+            }
+            self.stop_typing(desk, |_, until| until <= now);
+            let Some(next) = next else { continue };
             match next {
                 Ok(item) => self.carry_out(desk, conversation, item).await,
                 Err(Closed::Gone(reason)) => return reason,
@@ -112,7 +180,7 @@ impl Conn {
 
     async fn carry_out(&self, desk: &Desk, conversation: &mut dyn Conversation, item: Item) {
         let Ok(reply) = AssertUnwindSafe(conversation.call(desk, self, item.call())).catch_unwind().await else {
-            tracing::error!(conn.id = %self.id, dialect = self.dialect.name(), "a panic in a call");
+            tracing::error!(conn.id = %self.id, dialect = self.dialect.realm().name(), "a panic in a call");
             return;
         };
         if let Some(ack) = &item.ack {
@@ -122,15 +190,9 @@ impl Conn {
         }
     }
 
-    /// How long the credential is still good; `None` where it has no end.
-    fn remaining(&self, desk: &Desk) -> Option<Duration> {
-        let left = self.expires?.since(desk.now());
-        Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
-    }
-
     /// Tells the client why, and disconnects it.
     async fn dismiss(&self, why: Farewell) -> &'static str {
-        tracing::info!(conn.id = %self.id, dialect = self.dialect.name(), reason = ?why, "socket closed by the server");
+        tracing::info!(conn.id = %self.id, dialect = self.dialect.realm().name(), reason = ?why, "socket closed by the server");
         self.outlet.send_when_able(&self.dialect.farewell(why)).await;
         self.outlet.disconnect().await;
         "server namespace disconnect"

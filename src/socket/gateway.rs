@@ -8,23 +8,24 @@ use futures_util::FutureExt;
 use socketioxide::SocketIo;
 use tokio::sync::mpsc;
 
-use super::conn::{own_room, session_room};
+use super::conn::{own_room, room};
 use super::mount::Sockets;
 use super::outlet::EmitErrors;
 use super::tails::Tails;
 use crate::cluster::bus::SessionBus;
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
-use crate::domain::ids::{ConnId, SessionId};
-use crate::domain::ports::{Announce, Signal};
+use crate::domain::ids::ConnId;
+use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::store::Store;
+use crate::domain::time::Timestamp;
 
 /// How many signals may wait; more are dropped, for they are best effort.
 const QUEUE: usize = 4_096;
 
-/// A contract's sockets, for broadcasts.
+/// The sockets of one mount's namespace, for broadcasts.
 #[derive(Clone)]
-pub(super) struct Audience {
+pub(super) struct Floor {
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) io: SocketIo,
     pub(super) namespace: String,
@@ -34,30 +35,37 @@ pub(super) struct Audience {
 pub struct Gateway {
     bus: Arc<dyn SessionBus>,
     tails: Arc<Tails>,
-    signals: mpsc::Sender<Passing>,
-    audiences: Arc<OnceLock<Vec<Audience>>>,
-    dropped_signals: AtomicU64,
+    signals: Arc<Signals>,
+    floors: Arc<OnceLock<Vec<Floor>>>,
     errors: Arc<EmitErrors>,
+}
+
+/// The way of signals to the task that sends them.
+struct Signals {
+    queue: mpsc::Sender<Passing>,
+    dropped: AtomicU64,
 }
 
 /// A signal on its way.
 struct Passing {
-    session: SessionId,
+    to: Vec<Audience>,
     signal: Signal,
     origin: Option<ConnId>,
 }
 
 impl Gateway {
-    /// A gateway that hears entries from the bus and heals from the store.
+    /// A gateway that hears entries from the bus and heals from the store. `started` is the present: what is stored later, no socket of an
+    /// earlier process has seen.
     #[allow(clippy::disallowed_methods, reason = "the task that sends signals ends when the gateway is dropped")]
-    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>) -> Arc<Self> {
-        let tails = Arc::new(Tails::new(store));
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Arc<Self> {
+        let tails = Arc::new(Tails::new(store, started));
         let heard = Arc::clone(&tails);
         bus.listen(Box::new(move |entry| heard.hear(entry)));
-        let (signals, queue) = mpsc::channel(QUEUE);
-        let audiences: Arc<OnceLock<Vec<Audience>>> = Arc::default();
-        tokio::spawn(send_signals(queue, Arc::clone(&audiences)));
-        Arc::new(Self { bus, tails, signals, audiences, dropped_signals: AtomicU64::new(0), errors: Arc::default() })
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let signals = Arc::new(Signals { queue: sender, dropped: AtomicU64::new(0) });
+        let floors: Arc<OnceLock<Vec<Floor>>> = Arc::default();
+        tokio::spawn(send_signals(queue, Arc::clone(&floors)));
+        Arc::new(Self { bus, tails, signals, floors, errors: Arc::default() })
     }
 
     /// How often sending to a socket failed.
@@ -71,9 +79,9 @@ impl Gateway {
 
     /// Tells the gateway, once, of all listeners whose sockets signals are for.
     pub fn attach<'s>(&self, listeners: impl Iterator<Item = &'s Sockets>) {
-        let audiences = listeners.flat_map(Sockets::audiences).cloned().collect();
-        if self.audiences.set(audiences).is_err() {
-            tracing::error!("the gateway has its audiences already");
+        let floors = listeners.flat_map(Sockets::floors).cloned().collect();
+        if self.floors.set(floors).is_err() {
+            tracing::error!("the gateway has its floors already");
         }
     }
 }
@@ -83,10 +91,19 @@ impl Announce for Gateway {
         self.bus.publish(entry);
     }
 
-    fn signal(&self, session: &SessionId, signal: Signal, origin: Option<&ConnId>) {
-        let passing = Passing { session: session.clone(), signal, origin: origin.cloned() };
-        if self.signals.try_send(passing).is_err() {
-            let dropped = self.dropped_signals.fetch_add(1, Ordering::Relaxed) + 1;
+    fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
+        let passing = Passing { to: to.to_vec(), signal, origin: origin.cloned() };
+        let Signal::Said { entry, .. } = &passing.signal else { return self.signals.push(passing) };
+        // Whoever also listens to the session gets the message itself first.
+        let (session, signals) = (entry.session.clone(), Arc::clone(&self.signals));
+        self.tails.afterwards(&session, Box::new(move || signals.push(passing)));
+    }
+}
+
+impl Signals {
+    fn push(&self, passing: Passing) {
+        if self.queue.try_send(passing).is_err() {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(signals.dropped = dropped, "signals come faster than they can be sent; the surplus is dropped");
             }
@@ -95,26 +112,26 @@ impl Announce for Gateway {
 }
 
 /// Sends signals one after the other, so that a typing start never overtakes its stop.
-async fn send_signals(mut queue: mpsc::Receiver<Passing>, audiences: Arc<OnceLock<Vec<Audience>>>) {
+async fn send_signals(mut queue: mpsc::Receiver<Passing>, floors: Arc<OnceLock<Vec<Floor>>>) {
     while let Some(passing) = queue.recv().await {
-        let audiences = audiences.get().into_iter().flatten();
-        if AssertUnwindSafe(send_signal(&passing, audiences)).catch_unwind().await.is_err() {
-            tracing::error!(session.id = %passing.session, "a panic while a signal was sent");
+        let floors = floors.get().into_iter().flatten();
+        if AssertUnwindSafe(send_signal(&passing, floors)).catch_unwind().await.is_err() {
+            tracing::error!("a panic while a signal was sent");
         }
     }
 }
 
-async fn send_signal(passing: &Passing, audiences: impl Iterator<Item = &Audience>) {
-    let Passing { session, signal, origin } = passing;
-    for audience in audiences {
-        let Some(frame) = audience.dialect.signal_frame(session, signal) else { continue };
-        let Some(everybody) = audience.io.of(&audience.namespace) else { continue };
-        let mut others = everybody.within(session_room(session));
+async fn send_signal(passing: &Passing, floors: impl Iterator<Item = &Floor>) {
+    let Passing { to, signal, origin } = passing;
+    for floor in floors {
+        let Some(frame) = floor.dialect.signal_frame(signal) else { continue };
+        let Some(everybody) = floor.io.of(&floor.namespace) else { continue };
+        let mut others = everybody.within(to.iter().map(room).collect::<Vec<_>>());
         if let Some(origin) = origin {
             others = others.except(own_room(origin));
         }
         if let Err(error) = others.emit(frame.event, &*frame.payload).await {
-            tracing::debug!(session.id = %session, %error, "a signal did not reach every socket");
+            tracing::debug!(event = frame.event, %error, "a signal did not reach every socket");
         }
     }
 }

@@ -7,6 +7,7 @@ mod admit;
 mod inbox;
 mod gate;
 mod conn;
+mod departed;
 mod tails;
 mod tail;
 mod outlet;

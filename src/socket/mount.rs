@@ -15,7 +15,7 @@ use socketioxide::{ParserConfig, SocketIo};
 use super::abandon;
 use super::admit::{self, Door};
 use super::gate::{self, Gates};
-use super::gateway::{Audience, Gateway};
+use super::gateway::{Floor, Gateway};
 use super::outlet::EmitErrors;
 use super::tails::Tails;
 use crate::dialect::Dialect;
@@ -48,7 +48,7 @@ pub struct Limits {
 pub struct Sockets {
     io: SocketIo,
     router: Router,
-    audiences: Vec<Audience>,
+    floors: Vec<Floor>,
     trust: Arc<Trust>,
     tails: Arc<Tails>,
     places: PerAddress,
@@ -58,7 +58,8 @@ pub struct Sockets {
 
 impl Sockets {
     /// A service without contracts. Its namespace `/` exists, because clients of Socket.IO 2.x open it before any other; it can do nothing.
-    pub fn new(gateway: &Gateway, trust: Arc<Trust>, limits: Limits) -> Self {
+    /// `any_origin` says whether a contract that admits pages of any origin will be mounted; the others then refuse foreign pages at CONNECT.
+    pub fn new(gateway: &Gateway, trust: Arc<Trust>, limits: Limits, any_origin: bool) -> Self {
         let (service, io) = SocketIo::builder()
             .max_payload(limits.max_message_bytes as u64)
             .ws_max_message_size(limits.max_message_bytes)
@@ -72,10 +73,10 @@ impl Sockets {
         let gates = Arc::new(Gates::default());
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
         let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
-        let router = paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin));
+        let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
         let errors = Arc::clone(gateway.emit_errors());
-        Self { io, router, audiences: Vec::new(), trust, tails, places, gates, errors }
+        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -91,15 +92,18 @@ impl Sockets {
                 gates: Arc::clone(&self.gates),
                 errors: Arc::clone(&self.errors),
             });
-            let admit = async move |socket: SocketRef, auth: TryData<serde_json::Value>| door.admit(socket, auth);
+            let admit = move |socket: SocketRef, auth: TryData<serde_json::Value>| {
+                let door = Arc::clone(&door);
+                async move { door.admit(socket, auth).await }
+            };
             let connected = async |socket: SocketRef| admit::connected(&socket);
             self.io.ns(namespace.clone(), connected.with(admit));
-            self.audiences.push(Audience { dialect: Arc::clone(dialect), io: self.io.clone(), namespace });
+            self.floors.push(Floor { dialect: Arc::clone(dialect), io: self.io.clone(), namespace });
         }
     }
 
-    pub(super) fn audiences(&self) -> &[Audience] {
-        &self.audiences
+    pub(super) fn floors(&self) -> &[Floor] {
+        &self.floors
     }
 
     /// The routes of `/socket.io/`.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::departed::Departed;
 use super::outlet::{Outlet, RETRY, Sent};
 use crate::dialect::wire::Frame;
-use crate::dialect::{Admission, Dialect, Joined};
+use crate::dialect::{Admission, Dialect, Joined, Start};
 use crate::domain::entry::{Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ConnId, SessionId};
@@ -23,6 +24,9 @@ const GAP_BATCH: u32 = 200;
 /// How many entries are held ready for a socket that fell behind.
 const FEED_BATCH: u32 = 32;
 
+/// How many entries a page from before this process is given at most.
+const LEFT_OFF_LIMIT: u32 = 50;
+
 /// How long the tail waits before it asks a store again that did not answer.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 
@@ -30,6 +34,8 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     /// An entry was stored.
     Entry(Arc<Entry>),
+    /// Something to do when the entries before are delivered.
+    Then(Box<dyn FnOnce() + Send>),
     /// A socket wants in; the answer comes when its greeting is sent.
     Join(Box<Joining>),
     /// A socket leaves. The answer comes when nothing more will be delivered to it.
@@ -51,6 +57,8 @@ struct Member {
     dialect: Arc<dyn Dialect>,
     /// The last entry it got, or need not get.
     cursor: u64,
+    /// Whose page it is, where a later socket of that page will not know what it has.
+    page: Option<Arc<str>>,
     /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
     pending: VecDeque<(u64, Option<Frame>)>,
     /// Its greeting, while some of that is pending.
@@ -82,6 +90,7 @@ pub(super) struct Tail {
     session: SessionId,
     store: Arc<dyn Store>,
     hint: Arc<Hint>,
+    departed: Arc<Departed>,
     /// What the log says after the last entry delivered; `None` until a first look into the store succeeds.
     delivered: Option<Head>,
     /// Whether the store failed to answer at the last try.
@@ -90,8 +99,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>) -> Self {
-        Self { session, store, hint, delivered: None, store_is_away: false, members: HashMap::new() }
+    pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>, departed: Arc<Departed>) -> Self {
+        Self { session, store, hint, departed, delivered: None, store_is_away: false, members: HashMap::new() }
     }
 
     /// Works until no socket is left and the registry agrees to forget this tail.
@@ -126,9 +135,10 @@ impl Tail {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Entry(entry) => self.hear(&entry).await,
+            Command::Then(work) => work(),
             Command::Join(joining) => self.join(*joining).await,
             Command::Leave(conn, done) => {
-                self.members.remove(&conn);
+                self.forget(&conn);
                 let _ = done.send(());
             }
         }
@@ -176,19 +186,23 @@ impl Tail {
             if Some(member.cursor) != before || !member.pending.is_empty() {
                 return true;
             }
-            let name = member.dialect.name();
+            let name = member.dialect.realm().name();
             if !frames.iter().any(|(n, _)| *n == name) {
                 frames.push((name, member.dialect.entry_frame(entry)));
             }
             let frame = frames.iter().find(|(n, _)| *n == name).and_then(|(_, f)| f.as_ref());
-            member.advance(entry.seq(), frame) != Sent::Gone
+            let stays = member.advance(entry.seq(), frame) != Sent::Gone;
+            if let (false, Some(page)) = (stays, &member.page) {
+                self.departed.remember(&self.session, page, member.cursor);
+            }
+            stays
         });
     }
 
     async fn join(&mut self, joining: Joining) {
         let Joining { conn, outlet, dialect, admission, reply } = joining;
-        let Admission { session, last_seq, history, greeting } = admission;
-        let (joined, messages, session) = match self.greet(&conn, session, (last_seq, history)).await {
+        let Admission { session, start, history, pages, greeting } = admission;
+        let (joined, messages, session) = match self.greet(&conn, session, (start, history, &pages)).await {
             Ok(greeted) => greeted,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -196,8 +210,9 @@ impl Tail {
             }
         };
         let frames = greeting(&session, &messages);
-        let fresh = Member { outlet, dialect, cursor: joined.reach, pending: VecDeque::new(), greeting: None };
+        let fresh = Member { outlet, dialect, cursor: joined.reach, page: None, pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
+        member.page = pages.into_iter().next().or_else(|| member.page.take());
         member.greeting = Some(Greeting { frames: frames.len(), joined, reply });
         for frame in frames.into_iter().rev() {
             member.pending.push_front((joined.reach, Some(frame)));
@@ -211,7 +226,7 @@ impl Tail {
         &mut self,
         conn: &ConnId,
         known: Session,
-        (last_seq, history): (Option<u64>, u32),
+        (start, history, pages): (Start, u32, &[Arc<str>]),
     ) -> Result<(Joined, Vec<Entry>, Session), StoreError> {
         let head = match self.delivered {
             Some(head) => head,
@@ -221,8 +236,8 @@ impl Tail {
         if head.ended {
             session.status = Status::Ended;
         }
-        let (reach, messages) = match (self.members.get(conn), last_seq) {
-            (None, Some(last_seq)) => {
+        let (reach, messages) = match (self.members.get(conn), start) {
+            (None, Start::After(last_seq)) => {
                 let last_seq = last_seq.min(head.seq);
                 let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
                 entries.retain(|e| e.seq() <= head.seq);
@@ -230,14 +245,28 @@ impl Tail {
                 entries.retain(|e| e.body().is_some());
                 (reach, entries)
             }
-            (member, _) => {
+            (None, Start::LeftOff) => (self.left_off(pages, head.seq).await?, Vec::new()),
+            (member, start) => {
                 let reach = member.map_or(head.seq, |m| m.cursor);
-                let mut messages = self.store.list_messages(&self.session, 0, history).await?;
+                let skipped = if start == Start::Latest { head.ordinal.saturating_sub(history.into()) } else { 0 };
+                let mut messages = self.store.list_messages(&self.session, skipped, history).await?;
                 messages.retain(|m| m.seq() <= reach);
                 (reach, messages)
             }
         };
         Ok((Joined { reach, status: session.status }, messages, session))
+    }
+
+    /// The last entry that a page's earlier socket got: one that still lives, or one that has gone. Where this process knows of none, the page
+    /// is from before its start, and has what was stored by then.
+    async fn left_off(&self, pages: &[Arc<str>], head: u64) -> Result<u64, StoreError> {
+        let living = self.members.values().filter(|m| m.page.is_some() && m.page.as_ref() == pages.first()).map(|m| m.cursor).max();
+        if let Some(cursor) = living.or_else(|| pages.iter().find_map(|page| self.departed.recall(&self.session, page))) {
+            return Ok(cursor.min(head));
+        }
+        let recent = self.store.list_entries(&self.session, head.saturating_sub(LEFT_OFF_LIMIT.into()), LEFT_OFF_LIMIT).await?;
+        let unseen = recent.iter().find(|e| e.at >= self.departed.started);
+        Ok(unseen.map_or(head, |e| (e.seq() - 1).min(head)))
     }
 
     fn is_level(&self, member: &Member) -> bool {
@@ -250,8 +279,15 @@ impl Tail {
         let lagging: Vec<ConnId> = self.members.iter().filter(|(_, m)| !self.is_level(m)).map(|(id, _)| id.clone()).collect();
         for conn in lagging {
             if self.feed(&conn, delivered).await == Sent::Gone {
-                self.members.remove(&conn);
+                self.forget(&conn);
             }
+        }
+    }
+
+    /// Takes a socket out, and remembers how far its page is.
+    fn forget(&mut self, conn: &ConnId) {
+        if let Some(Member { page: Some(page), cursor, .. }) = self.members.remove(conn) {
+            self.departed.remember(&self.session, &page, cursor);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
+use super::departed::Departed;
 use super::outlet::Outlet;
 use super::tail::{Command, Hint, Joining, Tail};
 use crate::dialect::{Admission, Dialect, Joined};
@@ -14,6 +15,7 @@ use crate::domain::entry::Entry;
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::store::Store;
+use crate::domain::time::Timestamp;
 
 /// How many commands may wait for a tail. Entries that do not fit are read from the store.
 const QUEUE: usize = 256;
@@ -21,6 +23,7 @@ const QUEUE: usize = 256;
 /// All tails of a node.
 pub(super) struct Tails {
     store: Arc<dyn Store>,
+    memory: Arc<Departed>,
     live: Mutex<HashMap<SessionId, Handle>>,
 }
 
@@ -31,8 +34,9 @@ struct Handle {
 }
 
 impl Tails {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, live: Mutex::default() }
+    /// Tails of a process that began at `started`.
+    pub(super) fn new(store: Arc<dyn Store>, started: Timestamp) -> Self {
+        Self { store, memory: Arc::new(Departed::new(started)), live: Mutex::default() }
     }
 
     /// Hands a stored entry to its session's tail, if this node has one. Never blocks.
@@ -41,6 +45,16 @@ impl Tails {
         let seq = entry.seq();
         if handle.commands.try_send(Command::Entry(entry)).is_err() {
             handle.hint.raise(seq);
+        }
+    }
+
+    /// Does this when all entries that were told of the session before are delivered; at once where no socket listens, or its tail is too busy.
+    pub(super) fn afterwards(&self, session: &SessionId, work: Box<dyn FnOnce() + Send>) {
+        let Some(handle) = self.live().get(session).cloned() else { return work() };
+        if let Err(kept) = handle.commands.try_send(Command::Then(work))
+            && let Command::Then(work) = kept.into_inner()
+        {
+            work();
         }
     }
 
@@ -86,7 +100,7 @@ impl Tails {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let handle = Handle { commands, hint: Arc::default() };
         live.insert(session.clone(), handle.clone());
-        let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint));
+        let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint), Arc::clone(&self.memory));
         let (tails, session) = (Arc::clone(self), session.clone());
         let running = tail.run(receiver, {
             let session = session.clone();

@@ -2,3 +2,5 @@
 
 pub mod mongo;
 pub mod sqlite;
+
+mod search;

@@ -15,25 +15,47 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dialect", &["domain", "http"]),
     ("socket", &["domain", "http", "dialect", "cluster", "limit"]),
     ("config", &["domain", "secret"]),
+    ("webhook", &["domain", "secret"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
-    ("app", &["domain", "limit", "secret", "auth", "store", "cluster", "http", "dialect", "socket", "config", "telemetry", "shutdown"]),
-    ("main", &["app", "config", "domain", "telemetry", "shutdown"]),
+    (
+        "app",
+        &[
+            "domain",
+            "limit",
+            "secret",
+            "auth",
+            "store",
+            "cluster",
+            "http",
+            "dialect",
+            "socket",
+            "config",
+            "telemetry",
+            "shutdown",
+            "webhook",
+        ],
+    ),
+    ("cli", &["app", "config", "domain", "secret", "shutdown", "telemetry"]),
+    ("main", &["cli"]),
     ("lib", &[]),
 ];
 
 /// Libraries that only these folders or files may name.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("socketioxide", &["socket/", "app.rs"]),
+    ("socketioxide", &["socket/", "app/"]),
     ("engineioxide", &["socket/"]),
     ("mongodb", &["store/mongo/"]),
     ("bson", &["store/mongo/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("fred", &["cluster/", "presence/"]),
     ("jsonwebtoken", &["auth/"]),
-    ("axum", &["http/", "socket/", "app.rs", "dialect/support/rest"]),
+    ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/widget/rest"]),
+    ("reqwest", &["webhook.rs"]),
+    ("clap", &["cli.rs"]),
+    ("rpassword", &["cli.rs"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "webhook.rs"]),
 ];
 
 #[test]

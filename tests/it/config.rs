@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use helpline::config::vars::ALL;
 use helpline::config::{Config, LogFormat, Mode, Problems, Store, Warning};
+use helpline::domain::ports::SignUp;
+use helpline::secret::Secret;
 
 const STRONG: &str = "3f2a9c41d05e8b7766a1f0c9d2e4b5a8973c1e60";
 
@@ -50,6 +52,10 @@ fn development_needs_nothing() {
     assert_eq!((config.limits.write_stall, config.shutdown), (Duration::from_secs(20), Duration::from_secs(10)));
     assert_eq!((config.log.level.as_str(), config.log.format, config.log.dir), ("info", LogFormat::Text, None));
     assert_eq!(config.data_dir.to_str(), Some("./data"));
+    assert_eq!(config.sign_up, SignUp::Open);
+    assert!(config.first_admin.is_none() && config.admin_password.is_none() && config.notification_url.is_none());
+    let mounts: Vec<_> = config.mounts.iter().map(|m| (m.realm.name(), m.port, m.base.as_str())).collect();
+    assert_eq!(mounts, [("support", None, "/"), ("operators", None, "/operators"), ("widget", None, "/widget")]);
 }
 
 #[test]
@@ -57,6 +63,7 @@ fn production_is_closed_by_default() {
     let config = good(&production(&[]));
     assert_eq!(config.host.to_string(), "0.0.0.0");
     assert!(config.trusted_networks.is_empty());
+    assert_eq!(config.sign_up, SignUp::First);
     assert_eq!(good(&production(&[("HOST", "127.0.0.1")])).host.to_string(), "127.0.0.1");
 }
 
@@ -85,6 +92,9 @@ fn values_of_a_wrong_type_or_range_are_refused() {
         ("VISITOR_TOKENS", &["closed"]),
         ("ALLOW_ANONYMOUS", &["maybe"]),
         ("LEGACY_TOKENS_UNTIL", &["next week", "2027-02-30"]),
+        ("MOUNTS", &["rooms@/", "support@/,operators@/", "support"]),
+        ("ADMIN_SIGNUP", &["anybody", "Open"]),
+        ("ADMIN_NOTIFICATION_URL", &["hooks.example.com", "ftp://h", "https://u:p@h/x"]),
         ("MAX_CONNECTIONS_PER_IP", &["many", "-5"]),
         ("MAX_CONNECTIONS", &["all", "-1", "10000001"]),
         ("HEADER_TIMEOUT_SECONDS", &["0", "1.5"]),
@@ -132,12 +142,29 @@ fn secrets_are_never_shown() {
     const CANARY: &str = "hunter2canary";
     let url = |scheme: &str| format!("{scheme}://user:{CANARY}@host/db");
     let (mongodb, redis, postgres, http) = (url("mongodb"), url("redis"), url("postgres"), url("http"));
-    let fine = [("JWT_SECRET", CANARY), ("API_KEY", CANARY), ("MONGODB_URI", &mongodb), ("REDIS_URL", &redis)];
+    let hook = format!("https://hooks.example.com/{CANARY}?t={CANARY}");
+    let fine = [
+        ("JWT_SECRET", CANARY),
+        ("API_KEY", CANARY),
+        ("MONGODB_URI", &mongodb),
+        ("REDIS_URL", &redis),
+        ("ADMIN_EMAIL", "admin@example.com"),
+        ("ADMIN_PASSWORD", CANARY),
+        ("ADMIN_NOTIFICATION_URL", &hook),
+    ];
     let (config, said) = read(&fine).unwrap();
+    assert_eq!(config.first_admin.as_ref().map(|a| (a.email.as_str(), a.password.expose())), Some(("admin@example.com", CANARY)));
+    assert_eq!(config.notification_url.as_ref().map(Secret::expose), Some(hook.as_str()));
     let parts = [("DATABASE_URL", mongodb.as_str()), ("REDIS_HOST", "h"), ("REDIS_PASSWORD", CANARY)];
-    let shown = format!("{config:?}{config:#?}{said:?}{:?}{:?}", config.open_acts(), read(&parts));
+    let shown = format!("{config}{config:?}{config:#?}{said:?}{:?}{:?}", config.open_acts(), read(&parts));
     assert!(!shown.contains(CANARY), "{shown}");
-    for bad in [("MONGODB_URI", &postgres), ("REDIS_URL", &postgres), ("FRONTEND_URL", &http), ("CORS_ORIGIN", &http)] {
+    for bad in [
+        ("MONGODB_URI", &postgres),
+        ("REDIS_URL", &postgres),
+        ("FRONTEND_URL", &http),
+        ("CORS_ORIGIN", &http),
+        ("ADMIN_NOTIFICATION_URL", &http),
+    ] {
         let text = refused(&[(bad.0, bad.1)]);
         assert!(!text.contains(CANARY) && text.contains("://***"), "{text}");
     }
@@ -147,6 +174,10 @@ fn secrets_are_never_shown() {
         assert!(!format!("{:?}", read(&[("NODE_ENV", "production"), bad])).contains(CANARY));
     }
     assert!(!warnings(&[("DATABASE_URL", postgres.as_str()), ("DB_PASSWORD", CANARY)]).contains(CANARY));
+    let (hook, scheme) = (format!("hooks.example.com/{CANARY}"), format!("ftp://h/{CANARY}"));
+    for bad in [hook, scheme] {
+        assert!(!refused(&[("ADMIN_NOTIFICATION_URL", &bad)]).contains(CANARY));
+    }
     let odd = format!("{CANARY}://");
     assert!(!refused(&[("NODE_ENV", "production"), ("JWT_SECRET", odd.as_str())]).contains(CANARY));
 }
@@ -165,6 +196,59 @@ fn production_refuses_weak_secrets() {
     assert!(refused(&production(&[("API_KEY", "0123456789abcde")])).contains("API_KEY=***"));
     assert!(good(&production(&[("API_KEY", "0123456789abcdef")])).api_key.is_some());
     assert!(warnings(&[("JWT_SECRET", "secret")]).contains("JWT_SECRET is weak"));
+}
+
+#[test]
+fn an_account_at_the_start_needs_an_address_and_a_password() {
+    let pair = |email, password| [("ADMIN_EMAIL", email), ("ADMIN_PASSWORD", password)];
+    assert!(good(&pair("a@example.com", "12345678")).first_admin.is_some());
+    assert!(refused(&pair("a@example.com", "1234567")).contains("ADMIN_PASSWORD=***: expected at least 8 characters"));
+    assert!(refused(&pair("example.com", "long enough")).contains("ADMIN_EMAIL=example.com: expected an e-mail address"));
+    assert!(
+        refused(&pair("a@example.com", " "))
+            .contains("ADMIN_PASSWORD is not set: expected at least 8 characters, because ADMIN_EMAIL is set")
+    );
+    let alone = [("ADMIN_PASSWORD", "long enough")];
+    assert!(warnings(&alone).contains("ADMIN_PASSWORD without ADMIN_EMAIL"));
+    let config = good(&alone);
+    assert!(config.first_admin.is_none() && config.admin_password.is_some());
+    for weak in ["admin123", "password123", "aaaaaaaaaaaa", "changeme!", "supersecret-1"] {
+        assert!(refused(&production(&pair("a@example.com", weak))).contains("ADMIN_PASSWORD=***"), "{weak}");
+        assert!(warnings(&pair("a@example.com", weak)).contains("ADMIN_PASSWORD is weak"), "{weak}");
+    }
+    assert!(good(&production(&pair("a@example.com", "correct horse"))).first_admin.is_some());
+}
+
+#[test]
+fn the_summary_says_what_is_used_by_variable() {
+    let text = good(&[("PORT", "1"), ("API_KEY", STRONG), ("MOUNTS", "support@/,widget@:3001/w"), ("DATA_DIR", "/d")]).to_string();
+    for line in [
+        "NODE_ENV=development",
+        "HOST=127.0.0.1",
+        "PORT=1",
+        "MOUNTS=support@/,widget@:3001/w",
+        "API_KEY=***",
+        "JWT_SECRET=(kept in DATA_DIR)",
+        "ADMIN_SIGNUP=open",
+        "ADMIN_EMAIL=(none)",
+        "STORE=embedded",
+        "DATA_DIR=/d",
+        "TRUSTED_NETWORKS=127.0.0.0/8,::1/128",
+        "TRUSTED_PROXIES=(none)",
+        "MAX_CONNECTIONS_PER_IP=200",
+        "LOG_DIR=(none)",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is missing in:\n{text}");
+    }
+    let names: Vec<_> = text.lines().filter_map(|l| l.split_once('=')).map(|(name, _)| name).collect();
+    let taken_into_others =
+        ["FRONTEND_URL", "FRONTEND_URLS", "DATABASE_URL", "DB_HOST", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"];
+    for var in ALL.iter().filter(|v| !taken_into_others.contains(&v.name)) {
+        assert!(names.contains(&var.name), "{} is missing in:\n{text}", var.name);
+    }
+    let mongo = good(&[("MONGODB_URI", "mongodb://u:hunter2@h/chat"), ("LEGACY_TOKENS_UNTIL", "2027-01-31")]).to_string();
+    assert!(mongo.contains("STORE=mongodb\n") && mongo.contains("MONGODB_URI=***\n") && mongo.contains("MONGODB_DB=chat\n"), "{mongo}");
+    assert!(mongo.contains("LEGACY_TOKENS_UNTIL=2027-01-31T00:00:00.000Z\n") && !mongo.contains("hunter2"), "{mongo}");
 }
 
 #[test]
@@ -241,6 +325,10 @@ fn what_is_open_is_said_and_nothing_else() {
     assert!(!good(&[]).open_acts().unwrap().contains("act there for anybody"), "that takes ALLOW_ANONYMOUS");
     let closed = production(&[("VISITOR_TOKENS", "key"), ("API_KEY", STRONG)]);
     assert_eq!(good(&closed).open_acts(), None);
+    let open = |more: &[(&str, &str)]| good(&[&closed, more].concat()).open_acts().unwrap_or_default();
+    assert!(open(&[("ADMIN_SIGNUP", "open")]).contains("anybody may sign up as somebody who answers in widget (ADMIN_SIGNUP)"));
+    assert_eq!(open(&[("ADMIN_SIGNUP", "open"), ("MOUNTS", "support@/")]), "", "nobody can sign up where no contract has accounts");
+    assert_eq!(open(&[("ADMIN_SIGNUP", "closed")]), "");
     assert!(warnings(&production(&[("VISITOR_TOKENS", "key")])).contains("without API_KEY"));
     assert!(warnings(&production(&[("ALLOW_ANONYMOUS", "true")])).contains("no effect"));
     assert!(warnings(&[("HOST", "0.0.0.0")]).contains("NODE_ENV=production"));

@@ -5,33 +5,88 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use helpline::dialect::support::{calls, rest};
+use helpline::dialect::{operators, support, widget};
 
 type Names = BTreeSet<String>;
 
-#[test]
-fn every_call_of_support_is_served_listed_and_documented() {
-    let listed: Names = calls::CALLS.iter().map(ToString::to_string).collect();
-    assert_eq!(differences("CALLS", &listed, "the match of calls.rs", &arms(&source("calls.rs"))), "");
-    assert_eq!(differences("CALLS", &listed, "the document", &column(&document(), "## Calls", "Event")), "");
+/// A contract, and what its code lists of itself.
+struct Contract {
+    name: &'static str,
+    calls: &'static [&'static str],
+    paths: &'static [&'static str],
+    /// Routes that only guard the contract's 404.
+    guards: &'static [&'static str],
 }
 
+const CONTRACTS: &[Contract] = &[
+    Contract {
+        name: "support",
+        calls: support::calls::CALLS,
+        paths: support::rest::PATHS,
+        // They stand there to ask for a credential before they answer 404.
+        guards: &["ANY /api/chat", "ANY /api/chat/"],
+    },
+    Contract { name: "operators", calls: operators::calls::CALLS, paths: operators::rest::PATHS, guards: &[] },
+    Contract { name: "widget", calls: widget::calls::CALLS, paths: widget::rest::PATHS, guards: &[] },
+];
+
 #[test]
-fn every_path_of_support_is_served_listed_and_documented() {
-    let listed: Names = rest::PATHS.iter().map(|path| unnamed(path)).collect();
-    let mut routed: Names = sources().iter().flat_map(|text| routes(text)).collect();
-    for guard in ["ANY /api/chat", "ANY /api/chat/"] {
-        assert!(routed.remove(guard), "{guard} stands there to ask for a credential before it answers 404");
+fn every_call_is_served_listed_and_documented() {
+    for contract in CONTRACTS {
+        let listed: Names = contract.calls.iter().map(ToString::to_string).collect();
+        assert_eq!(differences("CALLS", &listed, "the match of calls.rs", &arms(&contract.source("calls.rs"))), "", "{}", contract.name);
+        let documented = column(&contract.document(), "## Calls", "Event");
+        assert_eq!(differences("CALLS", &listed, "the document", &documented), "", "{}", contract.name);
     }
-    let documented: Names = column(&document(), "## REST", "Method and path").iter().map(|path| unnamed(path)).collect();
-    assert_eq!(differences("PATHS", &listed, "the routes", &routed), "");
-    assert_eq!(differences("PATHS", &listed, "the document", &documented), "");
 }
 
 #[test]
-fn every_event_of_support_is_documented() {
-    let sent: Names = sources().iter().flat_map(|text| frames(text)).collect();
-    assert_eq!(differences("the frames", &sent, "the document", &column(&document(), "## Events", "Event")), "");
+fn every_path_is_served_listed_and_documented() {
+    for contract in CONTRACTS {
+        let listed: Names = contract.paths.iter().map(|path| unnamed(path)).collect();
+        let mut routed: Names = contract.sources().iter().flat_map(|text| routes(text)).collect();
+        for guard in contract.guards {
+            assert!(routed.remove(*guard), "{guard}");
+        }
+        let documented: Names = column(&contract.document(), "## REST", "Method and path").iter().map(|path| unnamed(path)).collect();
+        assert_eq!(differences("PATHS", &listed, "the routes", &routed), "", "{}", contract.name);
+        assert_eq!(differences("PATHS", &listed, "the document", &documented), "", "{}", contract.name);
+    }
+}
+
+#[test]
+fn every_event_is_documented() {
+    for contract in CONTRACTS {
+        let sent: Names = contract.sources().iter().flat_map(|text| frames(text)).collect();
+        let documented = column(&contract.document(), "## Events", "Event");
+        assert_eq!(differences("the frames", &sent, "the document", &documented), "", "{}", contract.name);
+    }
+}
+
+#[test]
+fn every_call_event_and_path_is_in_a_transcript() {
+    for contract in CONTRACTS {
+        let transcripts = contract.transcripts();
+        let said = |word: &str| transcripts.iter().flat_map(|t| t.lines()).any(|line| line.split_whitespace().any(|part| part == word));
+        let calls = contract.calls.iter().map(ToString::to_string);
+        let events = contract.sources().into_iter().flat_map(|text| frames(&text));
+        let unsaid: Vec<String> = calls.chain(events).filter(|name| !said(name)).collect();
+        assert!(unsaid.is_empty(), "in no transcript of {}: {unsaid:?}", contract.name);
+        let asked: Vec<&str> = transcripts.iter().flat_map(|t| t.lines()).collect();
+        let unasked: Vec<&&str> = contract.paths.iter().filter(|path| !asked.iter().any(|line| is_request(line, path))).collect();
+        assert!(unasked.is_empty(), "in no transcript of {}: {unasked:?}", contract.name);
+    }
+}
+
+/// Whether a line of a transcript asks for such a path, `GET /x/{id}`.
+fn is_request(line: &str, path: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(asked)) = (words.next(), words.next()) else { return false };
+    let Some((wanted, path)) = path.split_once(' ') else { return false };
+    let asked: Vec<&str> = asked.split('?').next().unwrap_or_default().split('/').collect();
+    let path: Vec<&str> = path.split('/').collect();
+    let same = |(a, p): (&&str, &&str)| p.starts_with('{') || a == p;
+    method == wanted && asked.len() == path.len() && asked.iter().zip(&path).all(same)
 }
 
 #[test]
@@ -157,23 +212,29 @@ fn panics<T>(work: impl FnOnce() -> T) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
 }
 
-fn document() -> String {
-    read(Path::new("docs/dialects/support.md"))
+impl Contract {
+    fn document(&self) -> String {
+        read(&Path::new("docs/dialects").join(format!("{}.md", self.name)))
+    }
+
+    fn source(&self, file: &str) -> String {
+        read(&Path::new("src/dialect").join(self.name).join(file))
+    }
+
+    /// Every source file of the dialect.
+    fn sources(&self) -> Vec<String> {
+        ["", "rest"].iter().flat_map(|folder| files(&Path::new("src/dialect").join(self.name).join(folder), "rs")).collect()
+    }
+
+    fn transcripts(&self) -> Vec<String> {
+        files(&Path::new("tests/transcripts").join(self.name), "txt")
+    }
 }
 
-fn source(file: &str) -> String {
-    read(&Path::new("src/dialect/support").join(file))
-}
-
-/// Every source file of the dialect.
-fn sources() -> Vec<String> {
-    ["", "rest"].iter().flat_map(|folder| files(&Path::new("src/dialect/support").join(folder))).collect()
-}
-
-fn files(folder: &Path) -> Vec<String> {
+fn files(folder: &Path, extension: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).expect("a readable folder");
     let paths = entries.map(|entry| entry.expect("a readable entry").path());
-    paths.filter(|path| path.extension().is_some_and(|e| e == "rs")).map(|path| read(&path)).collect()
+    paths.filter(|path| path.extension().is_some_and(|e| e == extension)).map(|path| read(&path)).collect()
 }
 
 fn read(path: &Path) -> String {

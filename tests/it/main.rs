@@ -9,6 +9,7 @@
 
 mod architecture;
 mod assignment;
+mod cli;
 mod config;
 mod documents;
 mod faults;
@@ -19,3 +20,4 @@ mod slow_http;
 mod start;
 mod store;
 mod transcripts;
+mod webhook;

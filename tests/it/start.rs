@@ -63,9 +63,14 @@ async fn a_taken_port_is_named() {
 async fn the_first_signal_lets_requests_finish_and_the_second_ends_the_process() {
     let mut server = Server::start(&[("SHUTDOWN_SECONDS".into(), "60".into())]).await;
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
-    let half =
-        "POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"userId\"";
+    let head = "POST /api/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n";
+    let half = format!("{head}Expect: 100-continue\r\n\r\n");
     slow.write_all(half.as_bytes()).await.unwrap();
+    // The server has begun with the request when it asks for the body.
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(go_on, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(b"{\"userId\"").await.unwrap();
     server.terminate().await;
     // Stopping, it takes no new connections, and still answers the request that had begun.
     while TcpStream::connect(server.address()).await.is_ok() {}
@@ -121,4 +126,29 @@ async fn a_client_that_hangs_up_its_poll_is_gone_at_once() {
     assert!(poll.is_err(), "nothing was to be told: {poll:?}");
     let left = visitor.event().await.expect("the others are told long before the heartbeat fails");
     assert_eq!((left.name.as_str(), left.args[0]["reason"].as_str()), ("user_left", Some("transport close")));
+}
+
+#[tokio::test]
+async fn the_account_of_the_configuration_is_made_once() {
+    let env = [("ADMIN_EMAIL".to_owned(), "ann@example.com".to_owned()), ("ADMIN_PASSWORD".to_owned(), "correct horse".to_owned())];
+    let login = async |server: &Server, password: &str| {
+        let body = Body::Json(json!({"email": "ann@example.com", "password": password}));
+        request(server.address(), "POST", "/widget/api/auth/login", &[], body).await.unwrap().status
+    };
+    let mut server = Server::start(&env).await;
+    assert_eq!((login(&server, "correct horse").await, login(&server, "wrong horse").await), (200, 400));
+    server.restart().await;
+    assert_eq!(login(&server, "correct horse").await, 200);
+    assert!(!server.log().contains("example.com") && !server.log().contains("horse"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn without_it_there_is_no_account_and_the_first_may_sign_up() {
+    let server = Server::start(&[("ADMIN_SIGNUP".to_owned(), "first".to_owned())]).await;
+    let register = async |email: &str| {
+        let body = Body::Json(json!({"email": email, "password": "correct horse"}));
+        request(server.address(), "POST", "/widget/api/auth/register", &[], body).await.unwrap().status
+    };
+    assert_eq!(register("ann@example.com").await, 200);
+    assert_ne!(register("bob@example.com").await, 200);
 }

@@ -53,6 +53,7 @@ transcripts! {
     handshake,
     join,
     join_forms,
+    leave,
     messages,
     no_api_key,
     origins,
@@ -76,11 +77,58 @@ transcripts! {
     unknown_paths,
 }
 
+transcripts! {
+    widget:
+    accounts,
+    acks,
+    conversation,
+    inbox,
+    join,
+    messages,
+    origins,
+    proxies,
+    rate,
+    reconnect,
+    restart,
+    send,
+    signup_closed,
+    signup_first,
+    typing,
+    unknown_paths,
+    unlisted_proxy,
+    untrusted,
+}
+
+transcripts! {
+    operators:
+    conversation,
+    end,
+    guests,
+    history,
+    join_chat,
+    long_history,
+    operator_join,
+    operator_send,
+    rate,
+    reconnect,
+    rest_history,
+    rest_messages,
+    rest_operators,
+    rest_other,
+    rest_sessions,
+    short_ids,
+    status,
+    tokens,
+    typing,
+    visitor_send,
+}
+
 async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let script = parse(&text).unwrap_or_else(|e| panic!("{dialect}/{name}.txt:{e}"));
-    let mut env = script.env.clone();
+    let mut env = vec![("MOUNTS".to_owned(), format!("{dialect}@/"))];
+    env.extend(script.env.clone());
     let database = format!("helpline_test_{}", Uuid::new_v4().simple());
     if let Backend::Mongo = backend {
         env.push(("MONGODB_URI".into(), mongo_uri()));

@@ -90,12 +90,14 @@ function action(text) {
 
 function connect(rest) {
   const [client, after] = word(rest);
-  const [headers, tail] = headersOf(after);
+  const [query, shown] = after.startsWith("?") ? word(after.slice(1)) : ["", after];
+  const [headers, tail] = headersOf(shown);
   const refusal = / refused (".*")$/.exec(` ${tail}`);
   const auth = refusal ? tail.slice(0, Math.max(0, refusal.index - 1)) : tail;
   return {
     kind: "connect",
     client,
+    query,
     headers,
     auth: auth ? JSON.parse(auth) : undefined,
     refused: refusal ? JSON.parse(refusal[1]) : undefined,

@@ -1,6 +1,6 @@
 // Replays transcripts with the official socket.io-client:
 // node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [--base /path] [FILE …]
-// With a base the contract is mounted there, and every path and namespace of the transcripts is taken below it.
+// The folder of a file names the contract, which is mounted at `/`, or at the base: every path and namespace is then taken below it.
 "use strict";
 
 const fs = require("node:fs");
@@ -25,8 +25,9 @@ function within(promise, what, ms = DEADLINE) {
 
 /** A socket with a queue of what it received. */
 class Client {
-  constructor(io, port, transports, headers, auth) {
+  constructor(io, port, transports, { query, headers, auth }) {
     const options = { transports, auth, reconnection: false, forceNew: true, timeout: DEADLINE };
+    if (query) options.query = Object.fromEntries(new URLSearchParams(query));
     if (headers.length) options.extraHeaders = Object.fromEntries(headers);
     this.transports = transports;
     this.queue = [];
@@ -121,10 +122,11 @@ class Play {
     this.vars.set(name, typeof filled === "string" ? filled.repeat(times) : filled);
   }
 
-  async connect({ client: name, headers, auth, refused }) {
+  async connect({ client: name, query, headers, auth, refused }) {
     if (this.clients.has(name)) throw new Error("this client is connected already");
     const filled = headers.map(([header, value]) => [header, fillText(value, this.vars)]);
-    const client = new Client(this.io, this.server.port, this.transports, filled, fill(auth, this.vars));
+    const shown = { query: fillText(query, this.vars), headers: filled, auth: fill(auth, this.vars) };
+    const client = new Client(this.io, this.server.port, this.transports, shown);
     this.clients.set(name, client);
     const message = await client.connected();
     if (refused === undefined && message !== undefined) throw new Error(`not connected: ${message}`);
@@ -239,8 +241,8 @@ async function playFile(file, io, transports) {
   let server, play;
   try {
     const script = parse(fs.readFileSync(file, "utf8"));
-    const mounts = wanted.base ? { MOUNTS: `support@${wanted.base}` } : {};
-    server = await Server.start({ ...mounts, ...script.env });
+    const dialect = path.basename(path.dirname(file));
+    server = await Server.start({ MOUNTS: `${dialect}@${wanted.base || "/"}`, ...script.env });
     play = new Play(io, transports, server);
     await play.run(script);
     return undefined;
@@ -266,8 +268,8 @@ function argumentsOf(args) {
     }
   }
   if (!wanted.files.length) {
-    const folder = path.join(ROOT, "tests/transcripts/support");
-    wanted.files = fs.readdirSync(folder).filter((name) => name.endsWith(".txt")).sort().map((name) => path.join(folder, name));
+    const all = path.join(ROOT, "tests/transcripts");
+    wanted.files = fs.readdirSync(all, { recursive: true }).filter((name) => name.endsWith(".txt")).sort().map((name) => path.join(all, name));
   }
   return wanted;
 }

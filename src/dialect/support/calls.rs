@@ -4,20 +4,17 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{GREETING_LIMIT, MESSAGE_LIMIT, events, named_person, role_of, views};
-use crate::dialect::wire::{Call, Frame, filled, invalid, refusal, text};
-use crate::dialect::{Admission, Conversation, Joined, Line, Reply};
+use crate::dialect::wire::{self, Call, Frame, client_key, filled, invalid, refusal, text};
+use crate::dialect::{Admission, Conversation, Joined, Line, Reply, Start, Typing};
 use crate::domain::desk::{Desk, Post};
 use crate::domain::entry::{Body, BodyError};
 use crate::domain::error::Error;
-use crate::domain::ids::{ClientKey, SessionId};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::Signal;
 use crate::domain::principal::{Person, Principal, Realm, Role};
 
 /// Every event that this contract takes, for the documents and their test.
 pub const CALLS: &[&str] = &["join_session", "leave_session", "send_message", "typing_start", "typing_stop", "typing", "resume"];
-
-/// How many sessions one socket may listen to.
-const MOST_SESSIONS: usize = 500;
 
 /// One socket: who it is, where it sits, and where else it listens.
 pub(super) struct Seat {
@@ -28,8 +25,6 @@ pub(super) struct Seat {
     current: Option<SessionId>,
     /// All sessions joined, with the person as each knows it.
     joined: Vec<(SessionId, Person)>,
-    /// Where the others were told that it types; taken back when it goes.
-    typing: Option<SessionId>,
 }
 
 /// A call that was refused: the contract's text, and the acknowledgement that says the same.
@@ -71,16 +66,15 @@ impl Conversation for Seat {
 
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str) {
         for (session, person) in std::mem::take(&mut self.joined) {
-            line.leave(&session).await;
-            self.stop_typing(desk, line, |t| *t == session);
-            desk.signal(&session, Signal::Left { person, at: desk.now(), reason }, line.id());
+            line.leave(desk, &session).await;
+            desk.signal(Signal::Left { session, person, at: desk.now(), reason }, line.id());
         }
     }
 }
 
 impl Seat {
     pub(super) fn new(who: Principal) -> Self {
-        Self { who, person: None, current: None, joined: Vec::new(), typing: None }
+        Self { who, person: None, current: None, joined: Vec::new() }
     }
 
     async fn join(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
@@ -104,14 +98,12 @@ impl Seat {
         (id, last_seq): (SessionId, Option<u64>),
     ) -> Result<Joined, Refused> {
         let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
-        if self.joined.len() >= MOST_SESSIONS && !self.joined.iter().any(|(s, _)| *s == id) {
-            return Err(Refused::input("TOO_MANY_SESSIONS", "Failed to join session"));
-        }
         let person = session.introduce(person);
         let admission = Admission {
             session,
-            last_seq,
+            start: last_seq.map_or(Start::Now, Start::After),
             history: GREETING_LIMIT,
+            pages: Vec::new(),
             greeting: Box::new(|session, messages| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
         let joined = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
@@ -119,7 +111,7 @@ impl Seat {
         self.current = Some(id.clone());
         self.joined.retain(|(s, _)| *s != id);
         self.joined.push((id.clone(), person.clone()));
-        desk.signal(&id, Signal::Joined { person, at: desk.now() }, line.id());
+        desk.signal(Signal::Joined { session: id, person, at: desk.now() }, line.id());
         Ok(joined)
     }
 
@@ -154,10 +146,9 @@ impl Seat {
         let at = self.joined.iter().position(|(s, _)| Some(s) == named.as_ref());
         if let Some(at) = at {
             let (session, person) = self.joined.remove(at);
-            line.leave(&session).await;
+            line.leave(desk, &session).await;
             self.current.take_if(|c| *c == session);
-            self.stop_typing(desk, line, |t| *t == session);
-            desk.signal(&session, Signal::Left { person, at: desk.now(), reason: "left session" }, line.id());
+            desk.signal(Signal::Left { session, person, at: desk.now(), reason: "left session" }, line.id());
         }
         Ok(json!({"ok": true}))
     }
@@ -175,10 +166,10 @@ impl Seat {
             BodyError::Blank => Refused::input("INVALID_MESSAGE", "Failed to send message"),
             BodyError::TooLong => Refused::input("MESSAGE_TOO_LONG", "Failed to send message"),
         })?;
-        let client_key = read_client_key(payload).map_err(|()| Refused::input("INVALID_CLIENT_KEY", "Invalid message data"))?;
+        let client_key = client_key(payload).map_err(|_| Refused::input("INVALID_CLIENT_KEY", "Invalid message data"))?;
         let author = self.person.clone().ok_or_else(invalid)?;
-        let posted = desk.post_message(&self.who, author, current, Post { body, client_key }).await;
-        posted.map(|p| views::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))
+        let posted = desk.post_message(&self.who, author, current, Post::text(body, client_key)).await;
+        posted.map(|p| wire::posted_ack(&p)).map_err(|e| Refused::because(&e, send_text(&e)))
     }
 
     async fn typing(&mut self, desk: &Desk, line: &dyn Line, payload: &Value, is_typing: bool) -> Result<Value, Refused> {
@@ -186,19 +177,10 @@ impl Seat {
         let here = self.current.as_ref().filter(|c| text(payload, "sessionId").is_some_and(|s| s.eq_ignore_ascii_case(c.as_str())));
         // Quirk: typing in a session that is not the joined one is ignored without a word (document 001).
         if let (Some(session), Some(person)) = (here.cloned(), self.person.clone()) {
-            self.stop_typing(desk, line, |t| *t != session);
-            desk.signal(&session, Signal::Typing { person, is_typing }, line.id());
-            self.typing = Some(session).filter(|_| is_typing);
+            line.typing(desk, Typing { session, person, is_typing, extra: None });
             return Ok(json!({"ok": true}));
         }
         Ok(json!({"ok": false, "code": "NOT_JOINED", "message": "Not joined to this session", "retryable": false}))
-    }
-
-    /// Takes back what the others were told of its typing, where that was in such a session.
-    fn stop_typing(&mut self, desk: &Desk, line: &dyn Line, such: impl Fn(&SessionId) -> bool) {
-        if let (Some(session), Some(person)) = (self.typing.take_if(|t| such(t)), self.person.clone()) {
-            desk.signal(&session, Signal::Typing { person, is_typing: false }, line.id());
-        }
     }
 
     async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
@@ -208,14 +190,6 @@ impl Seat {
         let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, resume_text(&e)))?;
         let entries: Vec<Value> = resumed.entries.iter().map(views::resumed_entry).collect();
         Ok(json!({"ok": true, "entries": entries, "headSeq": resumed.head_seq, "complete": resumed.complete}))
-    }
-}
-
-/// The optional `clientKey` of a call: absent, or 1 to 128 bytes of text.
-pub(super) fn read_client_key(payload: &Value) -> Result<Option<ClientKey>, ()> {
-    match payload.get("clientKey") {
-        None | Some(Value::Null) => Ok(None),
-        Some(key) => key.as_str().and_then(ClientKey::parse).map(Some).ok_or(()),
     }
 }
 

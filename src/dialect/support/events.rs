@@ -6,52 +6,52 @@ use super::user_type;
 use super::views::MessageView;
 use crate::dialect::wire::Frame;
 use crate::domain::entry::{Content, Entry};
-use crate::domain::ids::SessionId;
 use crate::domain::ports::Signal;
 
-/// How the sockets of a session learn of an entry.
-pub(super) fn of_entry(entry: &Entry) -> Frame {
+/// How the sockets of a session learn of an entry. A re-opening has no word; this contract's own sessions stay ended.
+pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
     let (session, seq, at) = (entry.session.as_str(), entry.seq(), entry.at.iso());
-    match &entry.content {
+    Some(match &entry.content {
         Content::Message(_) => Frame::new("new_message", &MessageView::live(entry)),
         // The contract has no word for an assignment; the agent's `user_joined` is the signal that its frontends know.
         Content::Assigned(agent) => Frame::new(
             "user_joined",
             &json!({
-                "userId": agent.id.as_str(), "userType": "agent", "timestamp": at,
+                "userId": agent.id.in_realm(), "userType": "agent", "timestamp": at,
                 "userName": agent.name, "sessionId": session, "seq": seq,
             }),
         ),
         Content::Ended(reason) => Frame::new("session_ended", &json!({"sessionId": session, "reason": reason, "endedAt": at, "seq": seq})),
-    }
+        Content::Opened(_) => return None,
+    })
 }
 
 /// How the others in a session learn of a signal.
-pub(super) fn of_signal(session: &SessionId, signal: &Signal) -> Frame {
-    let session = session.as_str();
-    match signal {
-        Signal::Joined { person, at } => Frame::new(
+pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
+    Some(match signal {
+        Signal::Joined { session, person, at } => Frame::new(
             "user_joined",
             &json!({
                 "userId": person.id, "userType": user_type(person.role), "timestamp": at.iso(),
-                "userName": person.name, "sessionId": session,
+                "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-        Signal::Left { person, at, reason } => Frame::new(
+        Signal::Left { session, person, at, reason } => Frame::new(
             "user_left",
             &json!({
                 "userId": person.id, "userType": user_type(person.role), "reason": reason, "timestamp": at.iso(),
-                "userName": person.name, "sessionId": session,
+                "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-        Signal::Typing { person, is_typing } => Frame::new(
+        Signal::Typing { session, person, is_typing, .. } => Frame::new(
             "user_typing",
             &json!({
                 "userId": person.id, "userType": user_type(person.role), "isTyping": is_typing,
-                "userName": person.name, "sessionId": session,
+                "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-    }
+        Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } => return None,
+    })
 }
 
 /// The contract's `error` event.

@@ -8,14 +8,13 @@ mod events;
 mod views;
 pub mod rest;
 
-use serde_json::Value;
+use async_trait::async_trait;
 
-use super::wire::{Frame, filled};
+use super::wire::{Frame, handshake_credential};
 use super::{Conversation, Dialect, Farewell, Handshake};
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, trim};
-use crate::domain::ids::SessionId;
-use crate::domain::ports::{Credential, Signal};
+use crate::domain::ports::Signal;
 use crate::domain::principal::{Person, Principal, Realm, Role};
 
 /// How long a message may be, in UTF-16 code units.
@@ -31,26 +30,31 @@ const PERSON_ID_LIMIT: usize = 256;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Support;
 
+#[async_trait]
 impl Dialect for Support {
-    fn name(&self) -> &'static str {
-        "support"
+    fn realm(&self) -> Realm {
+        Realm::Support
     }
 
-    fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+    fn admits_any_origin(&self) -> bool {
+        false
+    }
+
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
         let credential = handshake_credential(&handshake.auth);
-        desk.admit(Realm::Support, credential.as_ref(), handshake.peer).map_err(|_| "Authentication failed")
+        desk.admit(Realm::Support, credential.as_ref(), handshake.peer).await.map_err(|_| "Authentication failed")
     }
 
-    fn converse(&self, who: Principal) -> Box<dyn Conversation> {
+    fn converse(&self, who: Principal, _: Handshake) -> Box<dyn Conversation> {
         Box::new(calls::Seat::new(who))
     }
 
     fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
-        Some(events::of_entry(entry))
+        events::of_entry(entry)
     }
 
-    fn signal_frame(&self, session: &SessionId, signal: &Signal) -> Option<Frame> {
-        Some(events::of_signal(session, signal))
+    fn signal_frame(&self, signal: &Signal) -> Option<Frame> {
+        events::of_signal(signal)
     }
 
     fn farewell(&self, why: Farewell) -> Frame {
@@ -58,19 +62,6 @@ impl Dialect for Support {
             Farewell::Expired => "Invalid or expired token",
             Farewell::Flooded => "Too many requests",
         })
-    }
-}
-
-/// `auth.apiKey`, else `auth.token`; a token that is no text is a wrong one, not an absent one.
-fn handshake_credential(auth: &Value) -> Option<Credential> {
-    if let Some(key) = filled(auth, "apiKey") {
-        return Some(Credential::ApiKey(key.to_owned()));
-    }
-    match auth.get("token") {
-        None | Some(Value::Null | Value::Bool(false)) => None,
-        Some(Value::String(token)) if token.is_empty() => None,
-        Some(Value::String(token)) => Some(Credential::Token(token.strip_prefix("Bearer ").unwrap_or(token).to_owned())),
-        Some(_) => Some(Credential::Token(String::new())),
     }
 }
 

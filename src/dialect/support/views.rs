@@ -64,20 +64,15 @@ pub(super) fn resumed_entry(entry: &Entry) -> Value {
     let mut view = match &entry.content {
         Content::Message(_) => serde_json::to_value(MessageView::live(entry)).unwrap_or_default(),
         Content::Assigned(agent) => {
-            json!({"seq": entry.seq(), "agentId": agent.id.as_str(), "agentName": agent.name, "timestamp": entry.at.iso()})
+            json!({"seq": entry.seq(), "agentId": agent.id.in_realm(), "agentName": agent.name, "timestamp": entry.at.iso()})
         }
         Content::Ended(reason) => json!({"seq": entry.seq(), "reason": reason, "endedAt": entry.at.iso()}),
+        Content::Opened(status) => json!({"seq": entry.seq(), "status": status, "timestamp": entry.at.iso()}),
     };
     if let Some(fields) = view.as_object_mut() {
         fields.insert("type".into(), entry.content.kind().into());
     }
     view
-}
-
-/// The acknowledgement of a stored message.
-pub(super) fn posted_ack(posted: &Posted) -> Value {
-    let entry = &posted.entry;
-    json!({"ok": true, "id": entry.id.as_str(), "seq": entry.seq(), "createdAt": entry.at.iso(), "duplicate": posted.duplicate})
 }
 
 /// `session_joined`.
@@ -165,7 +160,7 @@ pub(super) fn posted(posted: &Posted) -> Value {
 
 /// An agent with its availability.
 pub(super) fn agent(agent: &Agent) -> Value {
-    json!({"id": agent.id.as_str(), "name": agent.name, "isOnline": agent.available, "isAvailable": agent.available})
+    json!({"id": agent.id.in_realm(), "name": agent.name, "isOnline": agent.is_available(), "isAvailable": agent.is_available()})
 }
 
 /// The figures of `GET stats`, without `systemHealth`.
@@ -187,8 +182,8 @@ pub(super) fn stats(report: &Report) -> Value {
 fn agent_load(agent: &Agent) -> Value {
     let load = agent.sessions.len() as u64;
     json!({
-        "id": agent.id.as_str(), "name": agent.name, "activeUsers": load, "maxUsers": agent.capacity,
-        "isOnline": agent.available, "utilizationRate": percent(load, u64::from(agent.capacity)),
+        "id": agent.id.in_realm(), "name": agent.name, "activeUsers": load, "maxUsers": agent.capacity,
+        "isOnline": agent.is_available(), "utilizationRate": percent(load, u64::from(agent.capacity)),
     })
 }
 
@@ -202,7 +197,7 @@ fn rounded(sum: u64, count: u64) -> u64 {
 }
 
 fn agent_id(session: &Session) -> Option<&str> {
-    session.agent.as_ref().map(|a| a.id.as_str())
+    session.agent.as_ref().map(|a| a.id.in_realm())
 }
 
 fn agent_name(session: &Session) -> Option<&Arc<str>> {
@@ -211,6 +206,6 @@ fn agent_name(session: &Session) -> Option<&Arc<str>> {
 
 fn agent_view(session: &Session, record: Option<&Agent>) -> Option<Value> {
     let assignee = session.agent.as_ref()?;
-    let online = record.is_some_and(|a| a.available);
-    Some(json!({"id": assignee.id.as_str(), "name": assignee.name, "isOnline": online}))
+    let online = record.is_some_and(Agent::is_available);
+    Some(json!({"id": assignee.id.in_realm(), "name": assignee.name, "isOnline": online}))
 }

@@ -1,11 +1,14 @@
-//! Agents: their availability, their sessions, and the default ones of an empty installation.
+//! Agents: their records, their availability, their sessions, and the default ones of an empty installation.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Desk;
-use crate::domain::agent::Agent;
+use super::callers::allow_staff;
+use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::error::Error;
-use crate::domain::ids::AgentId;
+use crate::domain::ids::{AgentId, ConnId};
+use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
 
@@ -15,6 +18,20 @@ const LIST_LIMIT: u32 = 200;
 /// How many sessions a default agent takes at once (document 001).
 const DEFAULT_CAPACITY: u32 = 2;
 
+/// The longest name of an agent that is made from its id, in characters.
+const NAME_LIMIT: usize = 100;
+
+/// Who is wanted for a session.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Taken if available, whatever the strategy.
+    pub preferred: Option<AgentId>,
+    /// Never taken.
+    pub excluded: Vec<AgentId>,
+    /// The order of the others; one after the other where none is given.
+    pub strategy: Option<Strategy>,
+}
+
 impl Desk {
     /// Stores three default agents where the realm has none, as document 001 does at start.
     ///
@@ -22,33 +39,101 @@ impl Desk {
     /// [`Error::Unavailable`].
     pub async fn seed_agents(&self, realm: Realm) -> Result<(), Error> {
         let agent = |(n, name): (u8, &str)| {
-            let (id, name) = (AgentId::seeded(n), Arc::from(name));
-            Agent { id, realm, name, capacity: DEFAULT_CAPACITY, available: true, sessions: Vec::new() }
+            let fresh = Agent::new(realm, AgentId::seeded(n), name, DEFAULT_CAPACITY, self.now());
+            Agent { availability: Availability::Online, ..fresh }
         };
         let agents: Vec<Agent> = [(1, "Support Agent 1"), (2, "Support Agent 2"), (3, "Support Agent 3")].map(agent).into();
         Ok(self.store.seed_agents(realm, &agents).await?)
     }
 
+    /// Adds an agent who is available at once, for the command line.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn add_agent(&self, realm: Realm, name: &str, email: Option<&str>, capacity: u32) -> Result<Agent, Error> {
+        let id = AgentId::of(realm, AgentId::random().as_str());
+        let fresh = Agent::new(realm, id, name, capacity, self.now());
+        Ok(self.store.insert_agent(&Agent { email: email.map(Arc::from), availability: Availability::Online, ..fresh }).await?)
+    }
+
+    /// The record of the agent whom the realm knows by `id`; a new one, offline and without a limit, where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn register_agent(&self, who: &Principal, id: &str) -> Result<Agent, Error> {
+        let (realm, record) = (who.realm(), AgentId::of(who.realm(), id));
+        allow_agent(who, &record)?;
+        if let Some(known) = self.store.find_agent(&record).await? {
+            return Ok(known);
+        }
+        let name: String = format!("Operator {id}").chars().take(NAME_LIMIT).collect();
+        Ok(self.store.insert_agent(&Agent::new(realm, record, name, Agent::NO_LIMIT, self.now())).await?)
+    }
+
     /// The sessions of an agent, newest first, at most 200; for the agent and for privileged callers.
     ///
     /// # Errors
-    /// [`Error::Forbidden`].
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn sessions_of_agent(&self, who: &Principal, agent: &AgentId, status: Option<Status>) -> Result<Vec<Session>, Error> {
         allow_agent(who, agent)?;
         Ok(self.store.list_of_agent(agent, status, LIST_LIMIT).await?)
     }
 
-    /// Sets whether the agent takes new sessions; for the agent and for privileged callers. Serves the queue when he does.
+    /// Sets whether the agent takes new sessions; for the agent and for privileged callers. Serves the queue when he does. All but `origin` hear of it.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::AgentNotFound`].
-    pub async fn set_availability(&self, who: &Principal, agent: &AgentId, available: bool) -> Result<Agent, Error> {
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`], [`Error::AgentNotFound`].
+    pub async fn set_availability(
+        &self,
+        who: &Principal,
+        agent: &AgentId,
+        to: Availability,
+        origin: Option<&ConnId>,
+    ) -> Result<Agent, Error> {
         allow_agent(who, agent)?;
-        let agent = self.store.set_availability(agent, available).await?.ok_or(Error::AgentNotFound)?;
-        if available {
+        let agent = self.store.set_availability(agent, None, to, self.now()).await?.ok_or(Error::AgentNotFound)?;
+        self.tell_availability(&agent, false, origin);
+        if agent.is_available() {
             self.drain_queue(agent.realm).await?;
         }
         Ok(agent)
+    }
+
+    /// Notes a connection of the agent. Who was away is online again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
+        self.attendance.arrived(&agent.id, conn);
+        let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, self.now()).await?;
+        if let Some(back) = back {
+            self.tell_availability(&back, false, Some(conn));
+            self.drain_queue(back.realm).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a connection of the agent. Who was there, and has no other, is away.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
+        if !self.attendance.left(agent, conn) {
+            return Ok(());
+        }
+        let there = [Availability::Online, Availability::Busy];
+        if let Some(away) = self.store.set_availability(agent, Some(&there), Availability::Away, self.now()).await? {
+            self.tell_availability(&away, true, Some(conn));
+        }
+        Ok(())
+    }
+
+    /// Tells the other agents, and everybody in this agent's sessions.
+    fn tell_availability(&self, agent: &Agent, vanished: bool, origin: Option<&ConnId>) {
+        let sessions = agent.sessions.iter().cloned().map(Audience::Session);
+        let to: Vec<Audience> = std::iter::once(Audience::Agents(agent.realm)).chain(sessions).collect();
+        let signal = Signal::Availability { agent: Arc::new(agent.clone()), vanished, at: self.now() };
+        self.announce.signal(&to, signal, origin);
     }
 
     /// The agent's record, for showing it beside a session that the caller may see.
@@ -58,9 +143,36 @@ impl Desk {
     pub async fn agent(&self, agent: &AgentId) -> Result<Option<Agent>, Error> {
         Ok(self.store.find_agent(agent).await?)
     }
+
+    /// All agents of the caller's realm, whoever was active last first.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn agents(&self, who: &Principal) -> Result<Vec<Agent>, Error> {
+        allow_staff(who)?;
+        let mut agents = self.store.list_agents(who.realm()).await?;
+        agents.sort_by_key(|a| std::cmp::Reverse(a.active_at));
+        Ok(agents)
+    }
+
+    /// Somebody to take a session, and whether it is the preferred one. Nothing is reserved.
+    ///
+    /// # Errors
+    /// [`Error::NobodyAvailable`]; as [`Desk::agents`].
+    pub async fn choose_agent(&self, who: &Principal, choice: &Choice) -> Result<(Agent, bool), Error> {
+        let mut agents = self.agents(who).await?;
+        agents.retain(|a| !choice.excluded.contains(&a.id));
+        if let Some(preferred) = agents.iter().find(|a| Some(&a.id) == choice.preferred.as_ref() && a.has_room()) {
+            return Ok((preferred.clone(), true));
+        }
+        let strategy = choice.strategy.unwrap_or_else(|| Strategy::RoundRobin(self.turn.fetch_add(1, Ordering::Relaxed)));
+        let first = candidates(&agents, strategy).first().map(|a| (*a).clone());
+        first.map(|a| (a, false)).ok_or(Error::NobodyAvailable)
+    }
 }
 
-fn allow_agent(who: &Principal, agent: &AgentId) -> Result<(), Error> {
-    let own = who.person().is_some_and(|p| p.role == Role::Agent && *p.id == *agent.as_str());
-    if own || who.is_privileged() { Ok(()) } else { Err(Error::Forbidden) }
+/// Lets the agent itself and privileged callers of its realm through.
+pub(super) fn allow_agent(who: &Principal, agent: &AgentId) -> Result<(), Error> {
+    let own = who.person().is_some_and(|p| p.role == Role::Agent && AgentId::of(p.realm, &p.id) == *agent);
+    if own || who.is_privileged() { Ok(()) } else { allow_staff(who).and(Err(Error::Forbidden)) }
 }

@@ -1,15 +1,20 @@
-//! The queue: sessions that wait, oldest first, are given to agents with room. Only conditional updates of the store decide.
+//! Who answers: sessions that wait, oldest first, are given to agents with room, and agents take sessions. Only conditional updates of the
+//! store decide.
 
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::agent::candidates;
-use crate::domain::entry::{Content, Draft};
-use crate::domain::error::Error;
-use crate::domain::ids::EntryId;
-use crate::domain::principal::{Person, Realm, Role};
-use crate::domain::session::{Assignee, Session};
+use super::agents::allow_agent;
+use crate::domain::agent::{Agent, Strategy, candidates};
+use crate::domain::entry::{Body, Content, Draft};
+use crate::domain::error::{Error, StoreError};
+use crate::domain::ids::{EntryId, SessionId};
+use crate::domain::principal::{Person, Principal, Realm, Role};
+use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::Appended;
+
+/// How often taking a session is tried again when others change it meanwhile.
+const TAKE_TRIES: usize = 8;
 
 /// What became of one attempt to find an agent.
 enum Attempt {
@@ -26,6 +31,9 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`]; what was not done is done by the next call.
     pub async fn drain_queue(&self, realm: Realm) -> Result<(), Error> {
+        if !realm.has_queue() {
+            return Ok(());
+        }
         let _turn = self.queue.lock().await;
         while let Some(session) = self.store.list_waiting(realm, 1).await?.pop() {
             match self.assign(&session).await? {
@@ -38,13 +46,13 @@ impl Desk {
 
     async fn assign(&self, session: &Session) -> Result<Attempt, Error> {
         let agents = self.store.list_agents(session.realm).await?;
-        for agent in candidates(&agents) {
+        for agent in candidates(&agents, Strategy::LeastBusy) {
             if !self.store.reserve_slot(&agent.id, &session.id, self.now()).await? {
                 continue;
             }
-            let assignee = Assignee { id: agent.id.clone(), name: Arc::clone(&agent.name) };
+            let assignee = agent.assignee();
             match self.store.claim_session(&session.id, &assignee, self.now()).await? {
-                Some(claimed) => self.record_assignment(&claimed, &assignee).await?,
+                Some(claimed) => drop(self.record_assignment(&claimed, &assignee).await?),
                 None => self.give_back(session, &assignee).await?,
             }
             return Ok(Attempt::Settled);
@@ -52,25 +60,67 @@ impl Desk {
         Ok(Attempt::NobodyFree)
     }
 
-    /// Writes the assignment into the log. Where the log has ended meanwhile, the end is carried through instead.
-    pub(super) async fn record_assignment(&self, session: &Session, assignee: &Assignee) -> Result<(), Error> {
+    /// Gives the session to the agent, who asks for it or is sent: a waiting one, or one that another agent has. Answers it as it is then, and
+    /// whether that is new; then `note` is a line of the system in its log.
+    ///
+    /// # Errors
+    /// [`Error::AgentUnavailable`], [`Error::SessionEnded`]; as [`Desk::session`] and [`Desk::register_agent`].
+    pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId, note: Option<Body>) -> Result<(Session, bool), Error> {
+        allow_agent(who, &agent.id)?;
+        for _ in 0..TAKE_TRIES {
+            let session = self.session(who, id).await?;
+            let holder = session.agent.clone().filter(|_| session.status == Status::Active);
+            if !session.is_open() || self.settle(id).await? {
+                return Err(Error::SessionEnded(id.clone()));
+            }
+            if holder.as_ref().is_some_and(|h| h.id == agent.id) {
+                return Ok((session, false));
+            }
+            if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
+                return Err(Error::AgentUnavailable);
+            }
+            let assignee = agent.assignee();
+            let taken = match session.status {
+                Status::Waiting => self.store.claim_session(id, &assignee, self.now()).await?,
+                Status::Active | Status::Ended => self.store.transfer_session(id, session.assignment, &assignee, self.now()).await?,
+            };
+            let Some(taken) = taken else {
+                self.give_back(&session, &assignee).await?;
+                continue;
+            };
+            if let Some(former) = holder {
+                self.store.release_slot(&former.id, id).await?;
+                self.drain_queue(session.realm).await?;
+            }
+            if !self.record_assignment(&taken, &assignee).await? {
+                return Err(Error::SessionEnded(id.clone()));
+            }
+            self.note(&taken, note).await;
+            return Ok((taken, true));
+        }
+        Err(StoreError::Conflict(format!("session {id}")).into())
+    }
+
+    /// Writes the assignment into the log; answers whether it could. Where the log has ended meanwhile, the end is carried through instead.
+    pub(super) async fn record_assignment(&self, session: &Session, assignee: &Assignee) -> Result<bool, Error> {
         let name = Some(Arc::clone(&assignee.name));
-        let author = Person { name, ..Person::new(session.realm, assignee.id.as_str(), Role::Agent) };
+        let author = Person { name, ..Person::new(session.realm, assignee.id.in_realm(), Role::Agent) };
         let content = Content::Assigned(assignee.clone());
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
         match self.store.append(draft).await? {
             Appended::Stored(entry) | Appended::Duplicate(entry) => self.announce.appended(Arc::new(entry)),
             Appended::Ended => {
                 self.carry_end_through(session, assignee).await?;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The claim came too late. The slot goes back, unless whoever came first gave the session to this very agent.
     async fn give_back(&self, session: &Session, assignee: &Assignee) -> Result<(), Error> {
         let now = self.store.find_session(&session.id).await?;
-        let holds = now.is_some_and(|s| s.open_key().is_some() && s.agent.is_some_and(|a| a.id == assignee.id));
+        let holds = now.is_some_and(|s| s.is_open() && s.agent.is_some_and(|a| a.id == assignee.id));
         if !holds {
             self.store.release_slot(&assignee.id, &session.id).await?;
         }
@@ -82,7 +132,7 @@ impl Desk {
         if let Some(last) = self.store.last_entry(&session.id).await?
             && let Content::Ended(reason) = &last.content
         {
-            self.store.finish_session(&session.id, last.at, reason).await?;
+            self.store.finish_session(&session.id, last.seq(), last.at, reason).await?;
         }
         self.store.release_slot(&assignee.id, &session.id).await?;
         Ok(())

@@ -1,25 +1,41 @@
-//! Saying something, and reading what was said.
+//! Saying something.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
 
-use super::Desk;
-use crate::domain::entry::{Body, Content, Draft, Entry};
+use super::{Desk, Opening};
+use crate::domain::entry::{Body, Content, Draft, Entry, Form, Message};
 use crate::domain::error::Error;
 use crate::domain::ids::{ClientKey, EntryId, SessionId};
-use crate::domain::principal::{Person, Principal};
+use crate::domain::ports::{Audience, Signal};
+use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
 use crate::domain::store::Appended;
 
-/// How many entries one [`Desk::resume`] answers at most.
-const RESUME_LIMIT: u32 = 200;
+/// For how long a session's place in lists may be old, in milliseconds: its document is not written with every message.
+const TOUCH_EVERY_MS: i64 = 5_000;
+
+/// From how many remembered touches on old ones are forgotten.
+const TOUCHES: usize = 10_000;
 
 /// What a caller wants to say.
 #[derive(Clone, Debug)]
 pub struct Post {
     /// The text.
     pub body: Body,
+    /// What kind of text it is. Only the system writes notices.
+    pub form: Form,
+    /// Whether the author is shown by id in contracts where the client chooses that.
+    pub signed: bool,
     /// The client's own name for this message, by which a repeated call is recognised for ever.
     pub client_key: Option<ClientKey>,
+}
+
+impl Post {
+    /// A signed text.
+    pub fn text(body: Body, client_key: Option<ClientKey>) -> Self {
+        Self { body, form: Form::Text, signed: true, client_key }
+    }
 }
 
 /// A message that is stored.
@@ -33,49 +49,79 @@ pub struct Posted {
     pub session: Session,
 }
 
-/// A page of messages, ascending.
-#[derive(Clone, Debug)]
-pub struct History {
-    /// The messages.
-    pub messages: Vec<Entry>,
-    /// How many the session has in all.
-    pub total: u64,
-}
-
-/// What a client missed.
-#[derive(Clone, Debug)]
-pub struct Resumed {
-    /// The entries after the one it saw last, ascending without gap.
-    pub entries: Vec<Entry>,
-    /// The number of the session's last entry.
-    pub head_seq: u64,
-    /// Whether `entries` reaches up to `head_seq`; if not, ask again from the last one.
-    pub complete: bool,
-}
-
 impl Desk {
     /// Stores what `author` says and announces it. When this answers, the message is durable.
-    /// `author` is whom the credential names, or whom a privileged caller acts for.
+    /// `author` is whom the credential names, whom a privileged caller acts for, or the session's visitor.
     ///
     /// A key that the same sender used in this session before answers the stored message again, on any node, also after the end.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::RateLimited`]; [`Error::ClientKeyReused`] where the key was used for another text.
+    /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::RateLimited`]; [`Error::ClientKeyReused`] where the key was used for another
+    /// text; [`Error::Forbidden`] where the caller may not speak for the author, or write a notice.
     pub async fn post_message(&self, who: &Principal, author: Person, id: &SessionId, post: Post) -> Result<Posted, Error> {
         let session = self.session(who, id).await?;
+        allow_author(who, &author, &session)?;
+        if post.form == Form::Notice && author.role != Role::System {
+            return Err(Error::Forbidden);
+        }
         let author = session.introduce(author);
         self.meter(who, &author, id, &post).await?;
-        let content = Content::Message(post.body.clone());
-        let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key: post.client_key, content };
+        let Post { body, form, signed, client_key } = post;
+        let content = Content::Message(Message { body: body.clone(), form, signed });
+        let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key, content };
         let (entry, duplicate) = match self.store.append(draft).await? {
             Appended::Stored(entry) => (entry, false),
-            Appended::Duplicate(entry) if entry.body() == Some(&post.body) => (entry, true),
+            Appended::Duplicate(entry) if entry.body() == Some(&body) => (entry, true),
             Appended::Duplicate(_) => return Err(Error::ClientKeyReused),
             Appended::Ended => return Err(Error::SessionEnded(id.clone())),
         };
         let entry = Arc::new(entry);
         self.announce.appended(Arc::clone(&entry));
+        if !duplicate {
+            self.note_activity(&session, &entry).await;
+        }
         Ok(Posted { entry, duplicate, session })
+    }
+
+    /// As [`Desk::post_message`]; but where the session has ended and the realm lets its visitor go on, in the visitor's next session, which is
+    /// opened if need be.
+    ///
+    /// # Errors
+    /// As [`Desk::post_message`] and [`Desk::start_session`].
+    pub async fn post_onwards(
+        &self,
+        who: &Principal,
+        author: Person,
+        id: &SessionId,
+        post: Post,
+        address: Option<IpAddr>,
+    ) -> Result<Posted, Error> {
+        match self.post_message(who, author.clone(), id, post.clone()).await {
+            Err(Error::SessionEnded(ended)) => {
+                let before = self.session(who, id).await?;
+                if !before.realm.goes_on_after_end() || !before.visitor.is(&author) {
+                    return Err(Error::SessionEnded(ended));
+                }
+                let opening = Opening { visitor: before.visitor, group: before.group, address };
+                let next = self.start_session(who, opening).await?.session;
+                self.post_message(who, author, &next.id, post).await
+            }
+            other => other,
+        }
+    }
+
+    /// Writes a line of the system about what was done to the session, for the record. What was done stands also where the line cannot be
+    /// written.
+    pub(super) async fn note(&self, session: &Session, line: Option<Body>) {
+        let Some(body) = line else { return };
+        let author = Person::new(session.realm, "system", Role::System);
+        let content = Content::Message(Message { body, form: Form::Notice, signed: true });
+        let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
+        match self.store.append(draft).await {
+            Ok(Appended::Stored(entry)) => self.announce.appended(Arc::new(entry)),
+            Ok(Appended::Duplicate(_) | Appended::Ended) => {}
+            Err(error) => tracing::warn!(session.id = %session.id, %error, "a line of the system could not be written"),
+        }
     }
 
     /// Refuses a post that comes too fast, unless it repeats one that is stored: a retry always gets its answer.
@@ -91,25 +137,42 @@ impl Desk {
         if is_retry { Ok(()) } else { Err(Error::RateLimited { retry_after_ms }) }
     }
 
-    /// The messages after the first `offset`, at most `limit`.
-    ///
-    /// # Errors
-    /// As [`Desk::session`].
-    pub async fn history(&self, who: &Principal, id: &SessionId, offset: u64, limit: u32) -> Result<History, Error> {
-        let (_, head) = self.head(who, id).await?;
-        let messages = self.store.list_messages(id, offset, limit).await?;
-        Ok(History { messages, total: head.ordinal })
+    /// What follows from a new message beside its delivery. The message is stored, so failures here are for the log alone.
+    async fn note_activity(&self, session: &Session, entry: &Arc<Entry>) {
+        if session.realm.shares_sessions() && entry.author.role == Role::Visitor {
+            let signal = Signal::Said { session: Arc::new(session.clone()), entry: Arc::clone(entry) };
+            self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
+        }
+        let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
+        let touched = if self.is_touch_due(session, entry) { self.store.touch_session(&session.id, entry.at).await } else { Ok(()) };
+        if let Err(error) = mended.and(touched.map_err(Into::into)) {
+            tracing::warn!(session.id = %session.id, %error, "a message is stored, but its session's document could not follow");
+        }
     }
 
-    /// The entries after `last_seq`, at most 200.
-    ///
-    /// # Errors
-    /// As [`Desk::session`].
-    pub async fn resume(&self, who: &Principal, id: &SessionId, last_seq: u64) -> Result<Resumed, Error> {
-        let (_, head) = self.head(who, id).await?;
-        let entries = self.store.list_entries(id, last_seq, RESUME_LIMIT).await?;
-        let reached = entries.last().map_or(last_seq, Entry::seq);
-        let head_seq = head.seq.max(entries.last().map_or(0, Entry::seq));
-        Ok(Resumed { complete: reached >= head_seq, entries, head_seq })
+    /// Whether the session's document should note that somebody spoke.
+    fn is_touch_due(&self, session: &Session, entry: &Entry) -> bool {
+        if !session.realm.lists_by_activity() || entry.author.role == Role::System {
+            return false;
+        }
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        if touched.len() >= TOUCHES {
+            touched.retain(|_, at| entry.at.since(*at) < TOUCH_EVERY_MS);
+        }
+        let due = touched.get(&session.id).is_none_or(|at| entry.at.since(*at) >= TOUCH_EVERY_MS);
+        if due {
+            touched.insert(session.id.clone(), entry.at);
+        }
+        due
     }
+}
+
+/// Whether the caller may speak as `author`: as itself, as anybody where it is privileged, as the session's visitor where it is a guest.
+pub(super) fn allow_author(who: &Principal, author: &Person, session: &Session) -> Result<(), Error> {
+    let may = match who {
+        Principal::Guest { .. } => session.visitor.is(author),
+        Principal::Person { person, .. } => who.is_privileged() || person.is(author),
+        Principal::Delegate { .. } => true,
+    };
+    if may { Ok(()) } else { Err(Error::Forbidden) }
 }

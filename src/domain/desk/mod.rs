@@ -1,44 +1,66 @@
 //! The desk: the only door to rules, storage and fan-out. Dialects translate to its calls and decide nothing; it knows no wire.
 
+mod callers;
 mod sessions;
 mod messages;
+mod reading;
 mod assignment;
 mod agents;
+mod attendance;
+mod accounts;
 mod reports;
 mod repair;
 mod rate;
 
-use std::sync::Arc;
-
-use tokio::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use super::error::Error;
 use super::ids::{ConnId, SessionId};
-use super::ports::{Announce, Authority, Credential, IssuedToken, Signal};
-use super::principal::{Peer, Person, Principal, Realm, Role};
+use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
+use attendance::Attendance;
 use rate::Rate;
 
-pub use messages::{History, Post, Posted, Resumed};
+pub use accounts::LoggedIn;
+pub use agents::Choice;
+pub use messages::{Post, Posted};
+pub use reading::{History, Reading, Resumed};
 pub use reports::Report;
-pub use sessions::Closed;
+pub use sessions::{Closed, Ending, Opened, Opening};
 
 /// Every call takes who is asking first, then what it is about. All checks happen here.
 pub struct Desk {
     store: Arc<dyn Store>,
     announce: Arc<dyn Announce>,
     authority: Arc<dyn Authority>,
+    passwords: Arc<dyn Passwords>,
     clock: Arc<dyn Clock>,
     /// One drain of the queue at a time on this node; across nodes the store's conditions decide.
-    queue: Mutex<()>,
+    queue: tokio::sync::Mutex<()>,
+    /// Whose turn it is where agents are chosen one after the other.
+    turn: AtomicUsize,
+    /// Which agents have connections to this node.
+    attendance: Attendance,
+    /// When this node last touched the documents of sessions that are listed by activity.
+    touched: Mutex<HashMap<SessionId, Timestamp>>,
     posts: Rate,
     joins: Rate,
+    openings: Rate,
+    logins: Rate,
 }
 
 /// How often a visitor may join in a minute: every join costs a page of history.
 const JOINS_PER_MINUTE: u32 = 60;
+
+/// How many sessions callers without a credential may open in a minute from one address.
+const OPENINGS_PER_MINUTE: u32 = 300;
+
+/// How often a minute a password may be tried for one account, or from one address that is not trusted.
+const LOGINS_PER_MINUTE: u32 = 20;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -48,6 +70,8 @@ pub struct Ports {
     pub announce: Arc<dyn Announce>,
     /// Who checks credentials.
     pub authority: Arc<dyn Authority>,
+    /// Who hashes passwords.
+    pub passwords: Arc<dyn Passwords>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -55,15 +79,21 @@ pub struct Ports {
 impl Desk {
     /// A desk over these ports, on which a visitor may post so many messages a minute; `None` is no limit, to joins neither.
     pub fn new(ports: Ports, posts_per_minute: Option<u32>) -> Self {
-        let Ports { store, announce, authority, clock } = ports;
+        let Ports { store, announce, authority, passwords, clock } = ports;
         Self {
             store,
             announce,
             authority,
+            passwords,
             clock,
-            queue: Mutex::new(()),
+            queue: tokio::sync::Mutex::default(),
+            turn: AtomicUsize::new(0),
+            attendance: Attendance::default(),
+            touched: Mutex::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
+            openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
+            logins: Rate::new(Some(LOGINS_PER_MINUTE)),
         }
     }
 
@@ -72,48 +102,11 @@ impl Desk {
         self.clock.now()
     }
 
-    /// The caller whom the credential proves, calling from `peer`.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] without one, [`Error::WrongKey`], [`Error::InvalidToken`].
-    pub fn authenticate(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
-        let credential = credential.ok_or(Error::Unauthenticated)?;
-        Ok(self.authority.verify(realm, credential, self.now())?.seen_from(peer))
-    }
-
-    /// The caller behind a new socket. Without a credential a trusted peer is admitted where `ALLOW_ANONYMOUS` says so; a wrong credential never is.
-    ///
-    /// # Errors
-    /// As [`Desk::authenticate`].
-    pub fn admit(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
-        match credential {
-            None if peer == Peer::Trusted && self.authority.anonymous_sockets_are_allowed() => Ok(Principal::Delegate { realm }),
-            _ => self.authenticate(realm, credential, peer),
-        }
-    }
-
-    /// A token that names `person`. Visitors' tokens are for everybody unless `VISITOR_TOKENS=key`; all others need the API key,
-    /// a `system` token, or a trusted peer that shows no credential.
-    ///
-    /// # Errors
-    /// As [`Desk::authenticate`] for a credential that is wrong or missing; [`Error::Forbidden`] where it does not suffice.
-    pub fn issue_token(&self, person: &Person, credential: Option<&Credential>, peer: Peer) -> Result<IssuedToken, Error> {
-        let now = self.now();
-        if person.role == Role::Visitor && self.authority.visitor_tokens_are_open() {
-            return self.authority.issue(person, now);
-        }
-        if credential.is_some() || peer != Peer::Trusted {
-            let caller = self.authenticate(person.realm, credential, peer)?;
-            if !caller.is_privileged() {
-                return Err(Error::Forbidden);
-            }
-        }
-        self.authority.issue(person, now)
-    }
-
-    /// Tells the others in a session of something passing. The caller must have been let into it by [`Desk::join`].
-    pub fn signal(&self, session: &SessionId, signal: Signal, origin: &ConnId) {
-        self.announce.signal(session, signal, Some(origin));
+    /// Tells the others in a session that somebody joined, left or types. The caller must have been let into it by [`Desk::join`].
+    pub fn signal(&self, signal: Signal, origin: &ConnId) {
+        let (Signal::Joined { session, .. } | Signal::Left { session, .. } | Signal::Typing { session, .. }) = &signal else { return };
+        let everybody = [Audience::Session(session.clone())];
+        self.announce.signal(&everybody, signal, Some(origin));
     }
 
     /// Whether the store answers.

@@ -1,6 +1,7 @@
 //! Mending what a crash left between two writes: the log decides, documents and slots follow it.
 
 use super::Desk;
+use crate::domain::entry::Content;
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::Realm;
@@ -13,11 +14,11 @@ const PAGE: u32 = 200;
 const SETTLED_AFTER_MS: i64 = 60_000;
 
 impl Desk {
-    /// One pass over all open sessions and all slots of the realm, then over the queue. Safe while everything runs, on any number of nodes.
+    /// One pass over all open sessions, all slots and all queues. Safe while everything runs, on any number of nodes.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the next pass does the rest.
-    pub async fn repair(&self, realm: Realm) -> Result<(), Error> {
+    pub async fn repair(&self) -> Result<(), Error> {
         let mut after: Option<SessionId> = None;
         loop {
             let page = self.store.list_open(after.as_ref(), PAGE).await?;
@@ -29,13 +30,29 @@ impl Desk {
                 None => break,
             }
         }
-        self.repair_slots(realm).await?;
-        self.drain_queue(realm).await
+        for realm in Realm::ALL {
+            self.repair_slots(realm).await?;
+            self.drain_queue(realm).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings a session document in line with whatever its log says of end and re-opening since the document was last changed. Needed where
+    /// the process died between a re-opening and its document, which then says that the session is over.
+    pub(super) async fn realign(&self, session: &Session) -> Result<(), Error> {
+        for entry in self.store.list_entries(&session.id, session.state_seq, PAGE).await? {
+            match &entry.content {
+                Content::Ended(reason) => drop(self.store.finish_session(&session.id, entry.seq(), entry.at, reason).await?),
+                Content::Opened(label) => self.store.reopen_session(&session.id, entry.seq(), entry.at, label).await?,
+                Content::Message(_) | Content::Assigned(_) => {}
+            }
+        }
+        Ok(())
     }
 
     async fn repair_session(&self, session: &Session) -> Result<(), Error> {
         let settled = self.now().since(session.updated_at) >= SETTLED_AFTER_MS;
-        if self.settle_if_ended(&session.id).await? || !settled {
+        if self.settle(&session.id).await? || !settled {
             return Ok(());
         }
         let Some(agent) = session.agent.as_ref().filter(|_| session.status == Status::Active) else { return Ok(()) };

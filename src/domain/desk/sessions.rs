@@ -1,11 +1,15 @@
 //! Opening, finding, joining and ending sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::entry::{Content, Draft, Head};
+use super::callers::allow_staff;
+use super::messages::allow_author;
+use crate::domain::entry::{Body, Content, Draft, Head};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{EntryId, SessionId};
+use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::{Session, Status};
 use crate::domain::store::{Appended, Inserted};
@@ -14,6 +18,55 @@ use crate::domain::time::Timestamp;
 /// How often opening is tried again when the visitor's open session turns out to have ended.
 const OPEN_TRIES: usize = 8;
 
+/// Who wants a session.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Who asks.
+    pub visitor: Person,
+    /// The company or group the visitor belongs to, in the visitor's words.
+    pub group: Option<Arc<str>>,
+    /// Where the visitor calls from. A realm may find an open session again from there only ([`Realm::binds_to_address`]).
+    pub address: Option<IpAddr>,
+}
+
+impl Opening {
+    /// Asked for by this visitor, from wherever.
+    pub fn by(visitor: Person) -> Self {
+        Self { visitor, group: None, address: None }
+    }
+
+    /// The key under which the visitor has one open session; `None` where any number may be open.
+    fn key(&self) -> Option<String> {
+        let Person { realm, id, .. } = &self.visitor;
+        let key = realm.keeps_one_open().then(|| self.visitor.key())?;
+        match self.address.filter(|_| realm.binds_to_address(id)) {
+            // A character that no id holds, so that nobody else's id looks like it.
+            Some(address) => Some(format!("{key}\n{address}")),
+            None => Some(key),
+        }
+    }
+}
+
+/// A session that was opened, or was open.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The session.
+    pub session: Session,
+    /// Whether this call opened it.
+    pub is_new: bool,
+}
+
+/// How a session is ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Why, in the words of who ends it.
+    pub reason: Arc<str>,
+    /// Whom a privileged caller acts for.
+    pub author: Option<Person>,
+    /// A line of the system that stands in the log before the end.
+    pub note: Option<Body>,
+}
+
 /// A session that was ended, or had been.
 #[derive(Clone, Debug)]
 pub struct Closed {
@@ -21,37 +74,60 @@ pub struct Closed {
     pub session: Session,
     /// When this call ended it; for a repeated call, when that call was made.
     pub at: Timestamp,
+    /// Whether this call ended it.
+    pub is_new: bool,
     /// The log after the end.
     pub head: Head,
 }
 
 impl Desk {
-    /// Opens a session for the visitor, or answers the one that is open. Any number of concurrent calls for one id yield one session.
+    /// Opens a session for the visitor, or answers the one that is open, where the realm keeps one. Any number of concurrent calls for one id
+    /// yield one session then.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the caller's credential names somebody else, or a namesake of another role has the open session.
-    pub async fn start_session(&self, who: &Principal, visitor: Person) -> Result<Session, Error> {
-        if !who.is_privileged() && !who.person().is_some_and(|p| p.is(&visitor)) {
-            return Err(Error::Forbidden);
-        }
+    /// [`Error::Forbidden`] where the caller's credential names somebody else, or a namesake of another role has the open session;
+    /// [`Error::RateLimited`] where callers without a credential open too many from one address.
+    pub async fn start_session(&self, who: &Principal, opening: Opening) -> Result<Opened, Error> {
+        self.allow_opening(who, &opening.visitor)?;
+        let key = opening.key();
         for _ in 0..OPEN_TRIES {
-            let session = Session::open(visitor.clone(), self.now());
-            match self.store.insert_session(&session).await? {
-                Inserted::Created => {
-                    self.drain_queue(session.realm).await?;
-                    return Ok(self.store.find_session(&session.id).await?.unwrap_or(session));
-                }
-                Inserted::Exists(open) if self.settle_if_ended(&open.id).await? => {}
+            let session = Session { group: opening.group.clone(), ..Session::open(opening.visitor.clone(), self.now()) };
+            let (found, is_new) = match self.store.insert_session(&session, key.as_deref()).await? {
+                Inserted::Created => (session, true),
+                Inserted::Exists(open) if self.settle(&open.id).await? => continue,
                 Inserted::Exists(open) if !open.admits(who) => return Err(Error::Forbidden),
-                Inserted::Exists(open) if open.status != Status::Waiting => return Ok(open),
-                Inserted::Exists(open) => {
-                    // Whoever opened it may not have found it an agent yet.
-                    self.drain_queue(open.realm).await?;
-                    return Ok(self.store.find_session(&open.id).await?.unwrap_or(open));
-                }
+                Inserted::Exists(open) => (open, false),
+            };
+            if is_new {
+                self.tell_opened(&found);
             }
+            if found.status == Status::Waiting && found.realm.has_queue() {
+                // Also where it was there: whoever opened it may not have found it an agent yet.
+                self.drain_queue(found.realm).await?;
+                let session = self.store.find_session(&found.id).await?.unwrap_or(found);
+                return Ok(Opened { session, is_new });
+            }
+            return Ok(Opened { session: found, is_new });
         }
         Err(StoreError::Conflict("the sessions of one visitor".to_owned()).into())
+    }
+
+    fn allow_opening(&self, who: &Principal, visitor: &Person) -> Result<(), Error> {
+        match who {
+            Principal::Guest { realm, address } if *realm == visitor.realm && visitor.role == Role::Visitor => {
+                self.openings.take(address.to_string(), self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })
+            }
+            _ if who.is_privileged() || who.person().is_some_and(|p| may_open_for(p, visitor)) => Ok(()),
+            _ => Err(Error::Forbidden),
+        }
+    }
+
+    /// Agents who share their sessions hear of a new one.
+    fn tell_opened(&self, session: &Session) {
+        if session.realm.shares_sessions() {
+            let signal = Signal::Opened { session: Arc::new(session.clone()) };
+            self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
+        }
     }
 
     /// The session, for a caller who may see it.
@@ -77,7 +153,7 @@ impl Desk {
         let Some(session) = self.store.find_session(id).await? else {
             return Err(if who.is_privileged() { Error::SessionNotFound } else { refused });
         };
-        let fits = session.visitor.is(person) || session.is_of_agent(person) || (person.role == Role::System && who.is_privileged());
+        let fits = session.visitor.is(person) || session.is_answered_by(person) || (person.role == Role::System && who.is_privileged());
         if fits && session.admits(who) { Ok(session) } else { Err(refused) }
     }
 
@@ -97,24 +173,60 @@ impl Desk {
     /// # Errors
     /// As [`Desk::session`]. After [`Error::Unavailable`] the same call may be repeated.
     pub async fn end_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Closed, Error> {
-        let session = self.session(who, id).await?;
-        let at = self.now();
-        let author = who.person().cloned().unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
-        let content = Content::Ended(Arc::from(reason));
-        let draft = Draft { session: id.clone(), id: EntryId::random(), at, author, client_key: None, content };
-        if let Appended::Stored(entry) = self.store.append(draft).await? {
-            self.announce.appended(Arc::new(entry));
-        }
-        self.settle_if_ended(id).await?;
-        let head = self.store.head(id).await?;
-        Ok(Closed { session, at, head })
+        self.end_session_so(who, id, Ending { reason: reason.into(), author: None, note: None }).await
     }
 
-    /// Brings the session document in line with a log that has ended: status, open key, the agent's slot, the queue. Answers whether it has.
-    pub(super) async fn settle_if_ended(&self, id: &SessionId) -> Result<bool, Error> {
+    /// As [`Desk::end_session`], on behalf of somebody, or with a line for the record.
+    ///
+    /// # Errors
+    /// As [`Desk::end_session`]; [`Error::Forbidden`] where the caller may not act for the author.
+    pub async fn end_session_so(&self, who: &Principal, id: &SessionId, ending: Ending) -> Result<Closed, Error> {
+        let session = self.session(who, id).await?;
+        let Ending { reason, author, note } = ending;
+        if let Some(author) = &author {
+            allow_author(who, author, &session)?;
+        }
+        self.note(&session, note).await;
+        let at = self.now();
+        let author = author.or_else(|| who.person().cloned()).unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
+        let content = Content::Ended(reason);
+        let draft = Draft { session: id.clone(), id: EntryId::random(), at, author, client_key: None, content };
+        let appended = self.store.append(draft).await?;
+        let is_new = matches!(appended, Appended::Stored(_));
+        if let Appended::Stored(entry) = appended {
+            self.announce.appended(Arc::new(entry));
+        }
+        self.settle(id).await?;
+        let head = self.store.head(id).await?;
+        Ok(Closed { session, at, is_new, head })
+    }
+
+    /// Sets how an open session stands in the contract's own words, and opens an ended one again. For those who answer.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the realm's sessions stay ended, or the caller is a visitor; as [`Desk::session`].
+    pub async fn open_again(&self, who: &Principal, id: &SessionId, label: &str) -> Result<Session, Error> {
+        allow_staff(who)?;
+        let session = self.session(who, id).await?;
+        if !session.realm.reopens() {
+            return Err(Error::Forbidden);
+        }
+        let author = who.person().cloned().unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
+        let content = Content::Opened(Arc::from(label));
+        let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
+        if let Appended::Stored(entry) = self.store.append(draft).await? {
+            self.store.reopen_session(id, entry.seq(), entry.at, label).await?;
+            self.announce.appended(Arc::new(entry));
+        }
+        self.session(who, id).await
+    }
+
+    /// Brings the session document in line with a log whose last entry is an end or a re-opening: status, key, the agent's slot, the queue.
+    /// Answers whether the log has ended.
+    pub(super) async fn settle(&self, id: &SessionId) -> Result<bool, Error> {
         let Some(last) = self.store.last_entry(id).await? else { return Ok(false) };
         let Content::Ended(reason) = &last.content else { return Ok(last.head.ended) };
-        if let Some(before) = self.store.finish_session(id, last.at, reason).await? {
+        if let Some(before) = self.store.finish_session(id, last.seq(), last.at, reason).await? {
             if let Some(agent) = &before.agent
                 && before.status == Status::Active
             {
@@ -124,4 +236,10 @@ impl Desk {
         }
         Ok(true)
     }
+}
+
+/// A person opens sessions for itself; agents who share their sessions open them for visitors too.
+fn may_open_for(person: &Person, visitor: &Person) -> bool {
+    let shares = person.role == Role::Agent && person.realm == visitor.realm && person.realm.shares_sessions();
+    person.is(visitor) || shares
 }

@@ -2,18 +2,24 @@
 
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::Collection;
 use mongodb::error::ErrorKind;
 use mongodb::options::ReturnDocument;
+use mongodb::{Collection, IndexModel};
 
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Availability};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
 use crate::domain::time::Timestamp;
 
-use super::documents::{from_agent, id, moment, slot, to_agent, to_id, to_slots};
+use super::documents::{from_agent, id, moment, slot, to_agent, to_id, to_position, to_slots};
 use super::errors::{DUPLICATE, duplicate_index};
+use super::open::index;
+
+/// What the agents are found by.
+pub(super) fn indexes() -> Vec<IndexModel> {
+    vec![index("agents_realm_position", doc! { "realm": 1, "position": 1, "_id": 1 })]
+}
 
 /// Stores a plan first, of which there can be one, then what it says: racing seedings agree, and one that was cut short is completed by the next.
 pub(super) async fn seed(
@@ -60,6 +66,22 @@ async fn plan(
     }
 }
 
+/// Stores the agent after the last one of its realm, unless its id is taken. Agents that are inserted at once may share a position; their ids order them.
+pub(super) async fn insert(agents: &Collection<Document>, agent: &Agent) -> Result<Agent, StoreError> {
+    loop {
+        if let Some(present) = find(agents, &agent.id).await? {
+            return Ok(present);
+        }
+        let last = agents.find_one(doc! { "realm": agent.realm.name() }).sort(doc! { "position": -1 }).await?;
+        let position = last.as_ref().map_or(Ok(0), |last| to_position(last).map(|p| p + 1))?;
+        match agents.insert_one(from_agent(agent, position, Timestamp(0))).await {
+            Ok(_) => return Ok(agent.clone()),
+            Err(error) if duplicate_index(&error).is_none() => return Err(error.into()),
+            Err(_) => super::commit::pause().await,
+        }
+    }
+}
+
 pub(super) async fn list(agents: &Collection<Document>, realm: Realm) -> Result<Vec<Agent>, StoreError> {
     of_realm(agents, realm).await?.iter().map(to_agent).collect()
 }
@@ -77,7 +99,7 @@ pub(super) async fn reserve(
     let held = id(session.as_str());
     let filter = doc! {
         "_id": id(agent.as_str()),
-        "isOnline": true,
+        "$or": is_one_of(&[Availability::Online]),
         "slots.session": { "$ne": held.clone() },
         "$expr": { "$lt": [{ "$size": "$slots" }, "$maxUsers"] },
     };
@@ -111,14 +133,35 @@ pub(super) async fn list_slots(
     Ok(old)
 }
 
-pub(super) async fn set_availability(agents: &Collection<Document>, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError> {
-    let filter = doc! { "_id": id(agent.as_str()) };
-    let update = doc! { "$set": { "isOnline": available } };
+pub(super) async fn set_availability(
+    agents: &Collection<Document>,
+    agent: &AgentId,
+    from: Option<&[Availability]>,
+    to: Availability,
+    now: Timestamp,
+) -> Result<Option<Agent>, StoreError> {
+    let mut filter = doc! { "_id": id(agent.as_str()) };
+    if let Some(from) = from {
+        filter.insert("$or", is_one_of(from));
+    }
+    let update = doc! { "$set": { "availability": to.name(), "activeAt": moment(now) } };
     let after = agents.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
     after.as_ref().map(to_agent).transpose()
 }
 
-/// The realm's documents in the order in which they were stored. Agents are few; `_id` is the index that matters.
+/// The alternatives of an agent with one of these availabilities; documents of an earlier version say `isOnline` instead.
+fn is_one_of(availabilities: &[Availability]) -> Vec<Document> {
+    let names: Vec<&str> = availabilities.iter().map(|a| a.name()).collect();
+    let mut alternatives = vec![doc! { "availability": { "$in": names } }];
+    for (availability, online) in [(Availability::Online, true), (Availability::Offline, false)] {
+        if availabilities.contains(&availability) {
+            alternatives.push(doc! { "availability": null, "isOnline": online });
+        }
+    }
+    alternatives
+}
+
+/// The realm's documents in the order in which they were stored.
 async fn of_realm(agents: &Collection<Document>, realm: Realm) -> Result<Vec<Document>, StoreError> {
     let found = agents.find(doc! { "realm": realm.name() }).sort(doc! { "position": 1, "_id": 1 });
     Ok(found.await?.try_collect().await?)

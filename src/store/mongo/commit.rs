@@ -276,8 +276,8 @@ fn answer(job: Job, outcome: Result<Appended, StoreError>) -> Step {
 fn size(draft: &Draft) -> usize {
     use crate::domain::entry::Content;
     match &draft.content {
-        Content::Message(body) => body.as_str().len(),
+        Content::Message(message) => message.body.as_str().len(),
         Content::Assigned(agent) => agent.name.len(),
-        Content::Ended(reason) => reason.len(),
+        Content::Ended(text) | Content::Opened(text) => text.len(),
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 
-use crate::domain::agent::Agent;
-use crate::domain::entry::{Body, Content, Entry, Head};
+use crate::domain::account::{Account, PasswordHash};
+use crate::domain::agent::{Agent, Availability};
+use crate::domain::entry::{Body, Content, Entry, Form, Head, Message};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::time::Timestamp;
+use crate::store::search;
 
 /// An id as it is stored: 24 lower-case hex digits as an ObjectId, all else as a string.
 pub(super) fn id(text: &str) -> Bson {
@@ -43,10 +45,16 @@ pub(super) fn from_session(session: &Session) -> Document {
     document.insert("updatedAt", moment(session.updated_at));
     put(&mut document, "endedAt", session.ended_at.map(moment));
     put(&mut document, "endReason", session.end_reason.as_deref().map(Bson::from));
+    put(&mut document, "group", session.group.as_deref().map(Bson::from));
+    put(&mut document, "label", session.label.as_deref().map(Bson::from));
+    document.insert("stateSeq", number(session.state_seq));
+    document.insert("readOrdinal", number(session.read_ordinal));
+    document.insert("spoken", session.spoken);
+    document.insert("search", search::text(session));
     document
 }
 
-/// The session of a document.
+/// The session of a document. One of an earlier version lacks the fields of the last lines.
 pub(super) fn to_session(document: &Document) -> Result<Session, StoreError> {
     let read = Reader::new("session", document);
     let status = read.text("status")?;
@@ -59,19 +67,25 @@ pub(super) fn to_session(document: &Document) -> Result<Session, StoreError> {
         assignment: read.number("assignment")?,
         created_at: read.moment("createdAt")?,
         updated_at: read.moment("updatedAt")?,
-        ended_at: read.optional("endedAt").map(|_| read.moment("endedAt")).transpose()?,
+        ended_at: read.optional_moment("endedAt")?,
         end_reason: read.optional_text("endReason")?,
+        group: read.optional_text("group")?,
+        label: read.optional_text("label")?,
+        state_seq: read.number_or("stateSeq", 0)?,
+        read_ordinal: read.number_or("readOrdinal", 0)?,
+        spoken: read.flag_or("spoken", false)?,
     })
 }
 
 /// The document of an entry.
 pub(super) fn from_entry(entry: &Entry) -> Document {
-    let Entry { session, id: entry_id, at, author, client_key, content, head } = entry;
+    let Entry { session, id: entry_id, at, author, client_key, content, read_at, head } = entry;
     let mut document = doc! {
         "_id": id(entry_id.as_str()),
         "sessionId": id(session.as_str()),
         "seq": number(head.seq),
         "ordinal": number(head.ordinal),
+        "notices": number(head.notices),
         "assignment": number(head.assignment),
         "state": if head.ended { "ended" } else { "open" },
         "kind": content.kind(),
@@ -80,10 +94,14 @@ pub(super) fn from_entry(entry: &Entry) -> Document {
     put_person(&mut document, ["senderRealm", "senderId", "senderType", "senderName", "senderEmail"], author);
     put(&mut document, "clientKey", client_key.as_ref().map(|k| Bson::from(k.as_str())));
     match content {
-        Content::Message(body) => put(&mut document, "message", Some(body.as_str().into())),
+        Content::Message(Message { body, form, signed }) => {
+            document.extend(doc! { "message": body.as_str(), "form": form.name(), "signed": *signed });
+        }
         Content::Assigned(agent) => put_agent(&mut document, Some(agent)),
-        Content::Ended(reason) => put(&mut document, "endReason", Some((&**reason).into())),
+        Content::Ended(reason) => drop(document.insert("endReason", &**reason)),
+        Content::Opened(word) => drop(document.insert("label", &**word)),
     }
+    put(&mut document, "readAt", read_at.map(moment));
     document
 }
 
@@ -91,9 +109,10 @@ pub(super) fn from_entry(entry: &Entry) -> Document {
 pub(super) fn to_entry(document: &Document) -> Result<Entry, StoreError> {
     let read = Reader::new("message", document);
     let content = match read.text("kind")? {
-        "message" => Content::Message(Body::stored(read.text("message")?)),
+        "message" => Content::Message(read.message()?),
         "assigned" => Content::Assigned(read.agent()?.ok_or_else(|| read.corrupt("agentId"))?),
         "ended" => Content::Ended(read.text("endReason")?.into()),
+        "opened" => Content::Opened(read.text("label")?.into()),
         _ => return Err(read.corrupt("kind")),
     };
     let key = read.optional_text("clientKey")?;
@@ -104,11 +123,12 @@ pub(super) fn to_entry(document: &Document) -> Result<Entry, StoreError> {
         author: read.person(["senderRealm", "senderId", "senderType", "senderName", "senderEmail"])?,
         client_key: key.map(|k| ClientKey::parse(&k).ok_or_else(|| read.corrupt("clientKey"))).transpose()?,
         content,
+        read_at: read.optional_moment("readAt")?,
         head: to_head(document)?,
     })
 }
 
-/// The head that an entry's document carries; these fields suffice: `seq`, `ordinal`, `assignment`, `state`.
+/// The head that an entry's document carries; these fields suffice: `seq`, `ordinal`, `notices`, `assignment`, `state`.
 pub(super) fn to_head(document: &Document) -> Result<Head, StoreError> {
     let read = Reader::new("message", document);
     let ended = match read.text("state")? {
@@ -116,21 +136,31 @@ pub(super) fn to_head(document: &Document) -> Result<Head, StoreError> {
         "ended" => true,
         _ => return Err(read.corrupt("state")),
     };
-    Ok(Head { seq: read.number("seq")?, ordinal: read.number("ordinal")?, assignment: read.number("assignment")?, ended })
+    Ok(Head {
+        seq: read.number("seq")?,
+        ordinal: read.number("ordinal")?,
+        notices: read.number_or("notices", 0)?,
+        assignment: read.number("assignment")?,
+        ended,
+    })
 }
 
 /// The document of an agent, the `position`-th of its realm; its sessions hold their slots since `at`.
 pub(super) fn from_agent(agent: &Agent, position: u64, at: Timestamp) -> Document {
     let slots: Vec<Bson> = agent.sessions.iter().map(|s| slot(s, at).into()).collect();
-    doc! {
+    let mut document = doc! {
         "_id": id(agent.id.as_str()),
         "realm": agent.realm.name(),
         "position": number(position),
         "name": &*agent.name,
         "maxUsers": i64::from(agent.capacity),
-        "isOnline": agent.available,
+        "availability": agent.availability.name(),
+        "createdAt": moment(agent.created_at),
+        "activeAt": moment(agent.active_at),
         "slots": slots,
-    }
+    };
+    put(&mut document, "email", agent.email.as_deref().map(Bson::from));
+    document
 }
 
 /// A session's slot in its agent's document.
@@ -138,7 +168,12 @@ pub(super) fn slot(session: &SessionId, at: Timestamp) -> Document {
     doc! { "session": id(session.as_str()), "at": moment(at) }
 }
 
-/// The agent of a document.
+/// The position of an agent's document among those of its realm.
+pub(super) fn to_position(document: &Document) -> Result<u64, StoreError> {
+    Reader::new("agent", document).number("position")
+}
+
+/// The agent of a document. One of an earlier version says `isOnline` and not when it was created.
 pub(super) fn to_agent(document: &Document) -> Result<Agent, StoreError> {
     let read = Reader::new("agent", document);
     Ok(Agent {
@@ -146,7 +181,10 @@ pub(super) fn to_agent(document: &Document) -> Result<Agent, StoreError> {
         realm: read.realm("realm")?,
         name: read.text("name")?.into(),
         capacity: u32::try_from(read.number("maxUsers")?).map_err(|_| read.corrupt("maxUsers"))?,
-        available: document.get_bool("isOnline").map_err(|_| read.corrupt("isOnline"))?,
+        email: read.optional_text("email")?,
+        availability: read.availability()?,
+        created_at: read.optional_moment("createdAt")?.unwrap_or(Timestamp(0)),
+        active_at: read.optional_moment("activeAt")?.unwrap_or(Timestamp(0)),
         sessions: to_slots(document)?.into_iter().map(|(session, _)| session).collect(),
     })
 }
@@ -160,6 +198,32 @@ pub(super) fn to_slots(document: &Document) -> Result<Vec<(SessionId, Timestamp)
         Ok((SessionId::stored(slot.id("session")?), slot.moment("at")?))
     };
     slots.iter().map(read).collect()
+}
+
+/// The document of an account.
+pub(super) fn from_account(account: &Account) -> Document {
+    let mut document = doc! {
+        "_id": id(account.id.as_str()),
+        "realm": account.realm.name(),
+        "email": &*account.email,
+        "password": account.password.expose(),
+        "createdAt": moment(account.created_at),
+    };
+    put(&mut document, "name", account.name.as_deref().map(Bson::from));
+    document
+}
+
+/// The account of a document.
+pub(super) fn to_account(document: &Document) -> Result<Account, StoreError> {
+    let read = Reader::new("account", document);
+    Ok(Account {
+        id: AccountId::stored(read.id("_id")?),
+        realm: read.realm("realm")?,
+        email: read.text("email")?.into(),
+        name: read.optional_text("name")?,
+        password: PasswordHash::stored(read.text("password")?),
+        created_at: read.moment("createdAt")?,
+    })
 }
 
 /// The id of a document, for ids that are no more than that.
@@ -247,9 +311,21 @@ impl<'a> Reader<'a> {
         number.ok_or_else(|| self.corrupt(field))
     }
 
+    fn number_or(&self, field: &str, absent: u64) -> Result<u64, StoreError> {
+        self.optional(field).map_or(Ok(absent), |_| self.number(field))
+    }
+
+    fn flag_or(&self, field: &str, absent: bool) -> Result<bool, StoreError> {
+        self.optional(field).map_or(Ok(absent), |v| v.as_bool().ok_or_else(|| self.corrupt(field)))
+    }
+
     fn moment(&self, field: &str) -> Result<Timestamp, StoreError> {
         let date = self.optional(field).and_then(Bson::as_datetime).ok_or_else(|| self.corrupt(field))?;
         Ok(Timestamp(date.timestamp_millis()))
+    }
+
+    fn optional_moment(&self, field: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.optional(field).map(|_| self.moment(field)).transpose()
     }
 
     fn realm(&self, field: &str) -> Result<Realm, StoreError> {
@@ -271,5 +347,21 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         Ok(Some(Assignee { id: AgentId::stored(self.id("agentId")?), name: self.text("agentName")?.into() }))
+    }
+    fn availability(&self) -> Result<Availability, StoreError> {
+        match self.optional("availability") {
+            Some(_) => Availability::named(self.text("availability")?).ok_or_else(|| self.corrupt("availability")),
+            None if self.flag_or("isOnline", false)? => Ok(Availability::Online),
+            None => Ok(Availability::Offline),
+        }
+    }
+
+    fn message(&self) -> Result<Message, StoreError> {
+        let form = self.optional("form").map(|_| self.text("form")).transpose()?;
+        Ok(Message {
+            body: Body::stored(self.text("message")?),
+            form: form.map_or(Some(Form::Text), Form::named).ok_or_else(|| self.corrupt("form"))?,
+            signed: self.flag_or("signed", true)?,
+        })
     }
 }

@@ -3,16 +3,17 @@
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::error::ErrorKind;
-use mongodb::options::Hint;
+use mongodb::options::{Hint, ReturnDocument};
 use mongodb::{Collection, IndexModel};
 
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{ClientKey, SessionId};
-use crate::domain::principal::{Person, Realm};
+use crate::domain::ids::{ClientKey, EntryId, SessionId};
+use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::store::Appended;
+use crate::domain::time::Timestamp;
 
-use super::documents::{from_entry, id, number, to_entry, to_head};
+use super::documents::{from_entry, id, moment, number, to_entry, to_head};
 use super::errors::{DUPLICATE, duplicate_index, index_name};
 use super::open::{partial, unique};
 use super::sessions::integer;
@@ -118,7 +119,7 @@ impl Log {
     }
 
     pub(super) async fn head(&self, session: &SessionId) -> Result<Head, StoreError> {
-        let fields = doc! { "seq": 1, "ordinal": 1, "assignment": 1, "state": 1 };
+        let fields = doc! { "seq": 1, "ordinal": 1, "notices": 1, "assignment": 1, "state": 1 };
         let last = self.messages.find_one(doc! { "sessionId": id(session.as_str()) }).sort(doc! { "seq": -1 }).projection(fields);
         last.await?.as_ref().map_or(Ok(Head::default()), to_head)
     }
@@ -136,6 +137,44 @@ impl Log {
     pub(super) async fn list_messages(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let filter = doc! { "sessionId": id(session.as_str()), "ordinal": range(after, limit), "kind": "message" };
         self.many(filter, doc! { "ordinal": 1 }, SESSION_ORDINAL).await
+    }
+
+    /// The last message of the session, or the last one that is no notice. Looks back from the end in ranges that grow, so that a few notices cost
+    /// little and many cost few questions.
+    pub(super) async fn last_message(&self, session: SessionId, notices: bool) -> Result<Option<Entry>, StoreError> {
+        let Some(last) = self.last(&session).await? else { return Ok(None) };
+        let Head { ordinal, notices: lines, .. } = last.head;
+        let counts = |entry: &Entry| entry.message().is_some() && (notices || entry.author.role != Role::System);
+        if counts(&last) {
+            return Ok(Some(last));
+        }
+        let mut filter = doc! { "sessionId": id(session.as_str()), "kind": "message" };
+        if !notices {
+            filter.insert("senderType", doc! { "$ne": Role::System.name() });
+        }
+        let (mut upto, mut width) = (if notices || lines < ordinal { ordinal } else { 0 }, 8);
+        while upto > 0 {
+            let below = upto.saturating_sub(width);
+            filter.insert("ordinal", doc! { "$gt": number(below), "$lte": number(upto) });
+            let found = self.messages.find_one(filter.clone()).sort(doc! { "ordinal": -1 }).hint(Hint::Name(SESSION_ORDINAL.to_owned()));
+            if let Some(found) = found.await? {
+                return to_entry(&found).map(Some);
+            }
+            (upto, width) = (below, width * 4);
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn find_message(&self, entry: &EntryId) -> Result<Option<Entry>, StoreError> {
+        self.one(doc! { "_id": id(entry.as_str()), "kind": "message" }).await
+    }
+
+    pub(super) async fn mark_read(&self, entry: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
+        let filter = doc! { "_id": id(entry.as_str()), "kind": "message" };
+        // One update for the first reading and for later ones, so that its answer is the message in either case.
+        let first = vec![doc! { "$set": { "readAt": { "$ifNull": ["$readAt", moment(at)] } } }];
+        let after = self.messages.find_one_and_update(filter, first).return_document(ReturnDocument::After).await?;
+        after.as_ref().map(to_entry).transpose()
     }
 
     /// The messages of the realm's sessions: the sum of their last ordinals, one index seek per session.

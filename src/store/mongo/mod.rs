@@ -7,6 +7,7 @@ mod entries;
 mod commit;
 mod heads;
 mod agents;
+mod accounts;
 mod meta;
 
 mod documents;
@@ -16,15 +17,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::Document;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
 
-use crate::domain::agent::Agent;
+use crate::domain::account::{Account, PasswordHash};
+use crate::domain::agent::{Agent, Availability};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AgentId, ClientKey, SessionId};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::{Person, Realm};
 use crate::domain::session::{Assignee, Session, Status};
-use crate::domain::store::{Appended, Inserted, Store, Totals};
+use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
 
 use commit::Committer;
@@ -38,11 +41,15 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How long a ping may take.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
+/// How many questions of one operation are under way at once.
+const AT_ONCE: usize = 16;
+
 /// The store on MongoDB. Dropping it ends its background task.
 pub struct Mongo {
     database: Database,
     sessions: Collection<Document>,
     agents: Collection<Document>,
+    accounts: Collection<Document>,
     meta: Collection<Document>,
     log: Log,
     committer: Committer,
@@ -60,8 +67,8 @@ async fn within<T>(limit: Duration, what: &'static str, work: impl Future<Output
 
 #[async_trait]
 impl Store for Mongo {
-    async fn insert_session(&self, session: &Session) -> Result<Inserted, StoreError> {
-        limited("insert_session", sessions::insert(&self.sessions, session)).await
+    async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
+        limited("insert_session", sessions::insert(&self.sessions, session, key)).await
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -80,12 +87,32 @@ impl Store for Mongo {
         limited("list_of_agent", sessions::list_of_agent(&self.sessions, agent, status, limit)).await
     }
 
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<Listed, StoreError> {
+        limited("list_sessions", sessions::list_sessions(&self.sessions, query)).await
+    }
+
     async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
         limited("claim_session", sessions::claim(&self.sessions, id, agent, now)).await
     }
 
-    async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
-        limited("finish_session", sessions::finish(&self.sessions, id, at, reason)).await
+    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        limited("transfer_session", sessions::transfer(&self.sessions, id, from, agent, now)).await
+    }
+
+    async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
+        limited("finish_session", sessions::finish(&self.sessions, id, seq, at, reason)).await
+    }
+
+    async fn reopen_session(&self, id: &SessionId, seq: u64, at: Timestamp, label: &str) -> Result<(), StoreError> {
+        limited("reopen_session", sessions::reopen(&self.sessions, id, seq, at, label)).await
+    }
+
+    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+        limited("touch_session", sessions::touch(&self.sessions, id, at)).await
+    }
+
+    async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
+        limited("mark_session_read", sessions::mark_read(&self.sessions, id, ordinal)).await
     }
 
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
@@ -120,8 +147,25 @@ impl Store for Mongo {
         limited("list_messages", self.log.list_messages(session, after, limit)).await
     }
 
+    async fn last_messages(&self, sessions: &[SessionId], notices: bool) -> Result<Vec<Option<Entry>>, StoreError> {
+        let questions = stream::iter(sessions.to_vec()).map(|session| self.log.last_message(session, notices));
+        limited("last_messages", questions.buffered(AT_ONCE).try_collect()).await
+    }
+
+    async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+        limited("find_message", self.log.find_message(id)).await
+    }
+
+    async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
+        limited("mark_message_read", self.log.mark_read(id, at)).await
+    }
+
     async fn seed_agents(&self, realm: Realm, agents: &[Agent]) -> Result<(), StoreError> {
         limited("seed_agents", agents::seed(&self.agents, &self.meta, realm, agents)).await
+    }
+
+    async fn insert_agent(&self, agent: &Agent) -> Result<Agent, StoreError> {
+        limited("insert_agent", agents::insert(&self.agents, agent)).await
     }
 
     async fn list_agents(&self, realm: Realm) -> Result<Vec<Agent>, StoreError> {
@@ -144,8 +188,38 @@ impl Store for Mongo {
         limited("list_slots", agents::list_slots(&self.agents, realm, before)).await
     }
 
-    async fn set_availability(&self, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError> {
-        limited("set_availability", agents::set_availability(&self.agents, agent, available)).await
+    async fn set_availability(
+        &self,
+        agent: &AgentId,
+        from: Option<&[Availability]>,
+        to: Availability,
+        now: Timestamp,
+    ) -> Result<Option<Agent>, StoreError> {
+        limited("set_availability", agents::set_availability(&self.agents, agent, from, to, now)).await
+    }
+
+    async fn insert_account(&self, account: &Account) -> Result<bool, StoreError> {
+        limited("insert_account", accounts::insert(&self.accounts, account)).await
+    }
+
+    async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        limited("find_account", accounts::find(&self.accounts, id)).await
+    }
+
+    async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {
+        limited("find_account_by_email", accounts::find_by_email(&self.accounts, realm, email)).await
+    }
+
+    async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError> {
+        limited("count_accounts", accounts::count(&self.accounts, realm)).await
+    }
+
+    async fn remove_account(&self, id: &AccountId) -> Result<(), StoreError> {
+        limited("remove_account", accounts::remove(&self.accounts, id)).await
+    }
+
+    async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
+        limited("replace_password", accounts::replace_password(&self.accounts, id, from, to)).await
     }
 
     async fn first_start(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

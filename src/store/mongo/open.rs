@@ -13,7 +13,7 @@ use crate::domain::error::StoreError;
 
 use super::commit::Committer;
 use super::entries::{self, Log, SESSION_SEQ};
-use super::{Mongo, sessions, within};
+use super::{Mongo, accounts, agents, sessions, within};
 
 /// How long opening may take; a restored dump builds its indexes in it.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
@@ -43,20 +43,22 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         let name = database.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
         let client = Client::with_options(options)?;
         let (database, replicated) = connect(&client, &name).await?;
-        let [sessions, messages, agents, meta] = ["sessions", "messages", "agents", "meta"].map(|c| database.collection::<Document>(c));
+        let [sessions, messages, agents, accounts, meta] =
+            ["sessions", "messages", "agents", "accounts", "meta"].map(|c| database.collection::<Document>(c));
         refuse_foreign(&sessions, &messages, &name).await?;
         sessions.create_indexes(sessions::indexes()).await?;
         messages.create_indexes(entries::indexes()).await?;
+        agents.create_indexes(agents::indexes()).await?;
+        accounts.create_indexes(accounts::indexes()).await?;
         let log = Log::new(messages, meta.clone(), replicated);
         log.prepare().await?;
-        Ok(Mongo { database, sessions, agents, meta, committer: Committer::start(log.clone()), log })
+        Ok(Mongo { database, sessions, agents, accounts, meta, committer: Committer::start(log.clone()), log })
     })
     .await
 }
 
 /// What the URI says, with everything that durability and time limits rest on set by us.
 async fn client_options(uri: &str) -> Result<ClientOptions, StoreError> {
-    // The driver's own words could quote a part of the password.
     // The driver's own words may quote the password.
     let refusal = "MONGODB_URI=***: expected a MongoDB URL, special characters in its password percent-encoded; \
                    for example mongodb://localhost:27017/helpline";

@@ -1,6 +1,6 @@
 //! Session documents: each change is one conditional write of one document. Knows nothing of entries.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, bson, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, IndexModel};
@@ -9,12 +9,13 @@ use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
 use crate::domain::session::{Assignee, Session, Status};
-use crate::domain::store::{Inserted, Totals};
+use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
+use crate::store::search;
 
 use super::documents::{from_session, id, moment, number, to_session};
 use super::errors::duplicate_index;
-use super::open::{index, unique};
+use super::open::{index, partial, unique};
 
 /// The index that keeps one open session per visitor.
 const VISIT: &str = "sessions_visit";
@@ -26,21 +27,27 @@ pub(super) fn indexes() -> Vec<IndexModel> {
         index("sessions_realm_status_created", doc! { "realm": 1, "status": 1, "createdAt": 1, "_id": 1 }),
         index("sessions_status_id", doc! { "status": 1, "_id": 1 }),
         index("sessions_agent_created", doc! { "agentId": 1, "createdAt": 1, "_id": 1 }),
+        index("sessions_realm_updated", doc! { "realm": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_realm_status_updated", doc! { "realm": 1, "status": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_realm_visitor_updated", doc! { "realm": 1, "userId": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_realm_agent_updated", doc! { "realm": 1, "agentId": 1, "updatedAt": 1, "_id": 1 }),
+        partial("sessions_spoken_updated", doc! { "realm": 1, "updatedAt": 1, "_id": 1 }, doc! { "spoken": true }),
     ]
 }
 
 /// A visitor's sessions are numbered: the next visit is inserted where the last one has ended, and of racing inserts the index lets one through.
 ///
 /// The number is kept after the end. A unique key that is cleared at the end would do on MongoDB, but other servers of its protocol were seen
-/// to refuse a cleared key for ever (secantus-mdb 0.5.3-beta.196).
-pub(super) async fn insert(sessions: &Collection<Document>, session: &Session) -> Result<Inserted, StoreError> {
+/// to refuse a cleared key for ever (secantus-mdb 0.5.3-beta.196). A session that was opened again gets no key back: `keyFreed` stays.
+pub(super) async fn insert(sessions: &Collection<Document>, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
     loop {
         let mut document = from_session(session);
-        if let Some(key) = session.open_key() {
+        if let Some(key) = key {
             // Equality alone does not tell the planner that the partial index applies.
-            let visits = doc! { "visitorKey": { "$eq": &key, "$type": "string" } };
+            let visits = doc! { "visitorKey": { "$eq": key, "$type": "string" } };
             let last = sessions.find_one(visits).sort(doc! { "visit": -1 }).await?;
-            if let Some(open) = last.as_ref().map(to_session).transpose()?.filter(|last| last.status != Status::Ended) {
+            let holder = last.as_ref().filter(|last| !last.get_bool("keyFreed").unwrap_or(false));
+            if let Some(open) = holder.map(to_session).transpose()?.filter(Session::is_open) {
                 return Ok(Inserted::Exists(open));
             }
             let visit = last.map_or(Ok(0), |last| integer(&last, "visit"))? + 1;
@@ -94,6 +101,49 @@ pub(super) async fn list_of_agent(
     list(sessions, filter, doc! { "createdAt": -1, "_id": -1 }, limit).await
 }
 
+/// A page, and the number of all that match at about the same time.
+pub(super) async fn list_sessions(sessions: &Collection<Document>, query: &SessionQuery) -> Result<Listed, StoreError> {
+    let filter = conditions(query);
+    let total = sessions.count_documents(filter.clone()).await?;
+    if query.limit == 0 || query.offset >= total {
+        return Ok(Listed { sessions: Vec::new(), total });
+    }
+    let page = sessions.find(filter).sort(doc! { "updatedAt": -1, "_id": -1 }).skip(query.offset).limit(i64::from(query.limit));
+    let found: Vec<Document> = page.await?.try_collect().await?;
+    Ok(Listed { sessions: found.iter().map(to_session).collect::<Result<_, _>>()?, total })
+}
+
+/// What the query asks for.
+fn conditions(query: &SessionQuery) -> Document {
+    let mut filter = doc! { "realm": query.realm.name() };
+    if let Some(visitor) = &query.visitor {
+        filter.insert("userId", &**visitor);
+    }
+    if let Some(agent) = &query.agent {
+        filter.insert("agentId", id(agent.as_str()));
+    }
+    if let Some(status) = query.status {
+        filter.insert("status", status.name());
+    }
+    if query.spoken_only {
+        filter.insert("spoken", true);
+    }
+    let bounds = [("$gte", query.since), ("$lte", query.until)];
+    let range: Document = bounds.into_iter().filter_map(|(operator, at)| Some((operator.to_owned(), moment(at?)))).collect();
+    if !range.is_empty() {
+        filter.insert("updatedAt", range);
+    }
+    if let Some(keyword) = &query.keyword {
+        // The bytes of a text and no pattern, so nothing in it has a meaning of its own. Documents of an earlier version are folded here, which
+        // the server does for ASCII letters.
+        let parts = bson!([{ "$toString": "$_id" }, "\n", "$userId", "\n", { "$ifNull": ["$userName", ""] }]);
+        let text = doc! { "$ifNull": ["$search", { "$toLower": { "$concat": parts } }] };
+        let place = doc! { "$indexOfBytes": [text, { "$literal": search::fold(keyword) }] };
+        filter.insert("$expr", doc! { "$gte": [place, 0] });
+    }
+    filter
+}
+
 pub(super) async fn claim(
     sessions: &Collection<Document>,
     session: &SessionId,
@@ -101,6 +151,16 @@ pub(super) async fn claim(
     now: Timestamp,
 ) -> Result<Option<Session>, StoreError> {
     let filter = doc! { "_id": id(session.as_str()), "status": Status::Waiting.name() };
+    assign(sessions, filter, agent, now).await
+}
+
+/// Makes the session that the filter admits active with this agent; the document as it is then.
+async fn assign(
+    sessions: &Collection<Document>,
+    filter: Document,
+    agent: &Assignee,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
     let update = doc! {
         "$set": {
             "status": Status::Active.name(),
@@ -110,33 +170,106 @@ pub(super) async fn claim(
         },
         "$inc": { "assignment": 1_i64 },
     };
-    let claimed = sessions.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
-    claimed.as_ref().map(to_session).transpose()
+    let assigned = sessions.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
+    assigned.as_ref().map(to_session).transpose()
+}
+
+pub(super) async fn transfer(
+    sessions: &Collection<Document>,
+    session: &SessionId,
+    from: u64,
+    agent: &Assignee,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let filter = doc! { "_id": id(session.as_str()), "status": Status::Active.name(), "assignment": number(from) };
+    assign(sessions, filter, agent, now).await
 }
 
 pub(super) async fn finish(
     sessions: &Collection<Document>,
     session: &SessionId,
+    seq: u64,
     at: Timestamp,
     reason: &str,
 ) -> Result<Option<Session>, StoreError> {
     let update = doc! {
-        "$set": { "status": Status::Ended.name(), "endedAt": moment(at), "endReason": reason, "updatedAt": moment(at) },
+        "$set": {
+            "status": Status::Ended.name(),
+            "endedAt": moment(at),
+            "endReason": reason,
+            "updatedAt": moment(at),
+            "stateSeq": number(seq),
+            "keyFreed": true,
+        },
+        "$unset": { "label": "" },
     };
     loop {
-        // Read, then change what was read: status and assignment together never come back, so the pair is the document's version.
+        // Read, then change what was read: status, assignment and state number together never come back, so they are the document's version.
         // One findAndModify would do on MongoDB, but secantus-mdb answers an older document than the one it changed when updates race.
-        let Some(before) = find(sessions, session).await?.filter(|s| s.status != Status::Ended) else { return Ok(None) };
+        let before = find(sessions, session).await?.filter(|s| s.state_seq < seq);
+        let Some(before) = before else { return Ok(None) };
         let unchanged = doc! {
             "_id": id(session.as_str()),
             "status": before.status.name(),
             "assignment": number(before.assignment),
+            "stateSeq": still(before.state_seq),
         };
         if sessions.update_one(unchanged, update.clone()).await?.matched_count == 1 {
             return Ok(Some(before));
         }
         super::commit::pause().await;
     }
+}
+
+pub(super) async fn reopen(
+    sessions: &Collection<Document>,
+    session: &SessionId,
+    seq: u64,
+    at: Timestamp,
+    label: &str,
+) -> Result<(), StoreError> {
+    // Not "less than", which an absent number never is: it is below every number of a log.
+    let older = doc! { "_id": id(session.as_str()), "stateSeq": { "$not": { "$gte": number(seq) } } };
+    let (active, ended) = (Status::Active.name(), Status::Ended.name());
+    let update = vec![
+        doc! { "$set": {
+            "status": { "$cond": [{ "$eq": ["$status", ended] }, active, "$status"] },
+            "label": { "$literal": label },
+            "updatedAt": moment(at),
+            "stateSeq": number(seq),
+        } },
+        doc! { "$unset": ["endedAt", "endReason"] },
+    ];
+    sessions.update_one(older, update).await?;
+    Ok(())
+}
+
+pub(super) async fn touch(sessions: &Collection<Document>, session: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    let update = doc! { "$set": { "spoken": true }, "$max": { "updatedAt": moment(at) } };
+    sessions.update_one(doc! { "_id": id(session.as_str()) }, update).await?;
+    Ok(())
+}
+
+pub(super) async fn mark_read(sessions: &Collection<Document>, session: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
+    let update = doc! { "$set": { "readOrdinal": number(ordinal) } };
+    loop {
+        let Some(before) = find(sessions, session).await?.map(|s| s.read_ordinal) else { return Ok(None) };
+        if before >= ordinal {
+            return Ok(Some(before));
+        }
+        let unchanged = doc! { "_id": id(session.as_str()), "readOrdinal": still(before) };
+        if sessions.update_one(unchanged, update.clone()).await?.matched_count == 1 {
+            return Ok(Some(before));
+        }
+        super::commit::pause().await;
+    }
+}
+
+/// The condition that a number is still this one; documents of an earlier version lack it while it is 0.
+fn still(n: u64) -> Document {
+    let mut values = vec![number(n)];
+    values.extend((n == 0).then_some(Bson::Null));
+    doc! { "$in": values }
 }
 
 /// The figures that the session documents hold; messages are not counted here.

@@ -5,28 +5,25 @@ use std::sync::Arc;
 use rusqlite::{Connection, Params, params};
 
 use super::rows::{self, Cells};
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Availability};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
 use crate::domain::time::Timestamp;
 
-/// Stores the agents where the realm has none. Slots that they come with count as reserved at the beginning of time.
+/// Stores the agents where the realm has none.
 pub(super) fn seed(conn: &Connection, realm: Realm, agents: &[Agent]) -> Result<(), StoreError> {
     let some = conn.prepare_cached("SELECT 1 FROM agents WHERE realm = ?1 LIMIT 1")?.exists([realm.name()])?;
     if some {
         return Ok(());
     }
-    let sql = "INSERT INTO agents (id, realm, name, capacity, available) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
-    for agent in agents {
-        let row = params![agent.id.as_str(), agent.realm.name(), agent.name, agent.capacity, agent.available];
-        conn.prepare_cached(sql)?.execute(row)?;
-        for session in &agent.sessions {
-            let sql = "INSERT INTO slots (agent, session, reserved_at) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
-            conn.prepare_cached(sql)?.execute([agent.id.as_str(), session.as_str()])?;
-        }
-    }
-    Ok(())
+    agents.iter().try_for_each(|agent| add(conn, agent))
+}
+
+/// Stores the agent unless its id is taken; the one that is stored then.
+pub(super) fn insert(conn: &Connection, agent: &Agent) -> Result<Agent, StoreError> {
+    add(conn, agent)?;
+    find(conn, &agent.id)?.ok_or_else(|| StoreError::Corrupt(format!("agent {}: gone while it was stored", agent.id)))
 }
 
 /// The realm's agents, as they were stored.
@@ -42,7 +39,7 @@ pub(super) fn find(conn: &Connection, id: &AgentId) -> Result<Option<Agent>, Sto
 /// Holds a slot for the session if there is one to hold, or is one held already.
 pub(super) fn reserve_slot(conn: &Connection, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "INSERT INTO slots (agent, session, reserved_at) SELECT id, ?2, ?3 FROM agents \
-               WHERE id = ?1 AND available AND capacity > (SELECT count(*) FROM slots WHERE agent = ?1) ON CONFLICT DO NOTHING";
+               WHERE id = ?1 AND availability = 'online' AND capacity > (SELECT count(*) FROM slots WHERE agent = ?1) ON CONFLICT DO NOTHING";
     conn.prepare_cached(sql)?.execute(params![agent.as_str(), session.as_str(), now.0])?;
     let held = "SELECT 1 FROM slots WHERE agent = ?1 AND session = ?2";
     Ok(conn.prepare_cached(held)?.exists([agent.as_str(), session.as_str()])?)
@@ -63,17 +60,53 @@ pub(super) fn list_slots(conn: &Connection, realm: Realm, before: Timestamp) -> 
     })
 }
 
-/// Sets the declared availability; the agent as it is then.
-pub(super) fn set_availability(conn: &Connection, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError> {
-    conn.prepare_cached("UPDATE agents SET available = ?2 WHERE id = ?1")?.execute(params![agent.as_str(), available])?;
+/// Sets the availability where it is one of `from`; the agent as it is then.
+pub(super) fn set_availability(
+    conn: &Connection,
+    agent: &AgentId,
+    from: Option<&[Availability]>,
+    to: Availability,
+    now: Timestamp,
+) -> Result<Option<Agent>, StoreError> {
+    let changes = |present: &Agent| from.is_none_or(|from| from.contains(&present.availability));
+    if !find(conn, agent)?.is_some_and(|present| changes(&present)) {
+        return Ok(None);
+    }
+    let sql = "UPDATE agents SET availability = ?2, active_at = ?3 WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![agent.as_str(), to.name(), now.0])?;
     find(conn, agent)
+}
+
+/// Stores an agent that is not stored yet. Slots that it comes with count as reserved at the beginning of time.
+fn add(conn: &Connection, agent: &Agent) -> Result<(), StoreError> {
+    let sql = "INSERT INTO agents (id, realm, name, email, capacity, availability, created_at, active_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING";
+    let added = conn.prepare_cached(sql)?.execute(params![
+        agent.id.as_str(),
+        agent.realm.name(),
+        agent.name,
+        agent.email,
+        agent.capacity,
+        agent.availability.name(),
+        agent.created_at.0,
+        agent.active_at.0,
+    ])?;
+    if added == 0 {
+        return Ok(());
+    }
+    for session in &agent.sessions {
+        let sql = "INSERT INTO slots (agent, session, reserved_at) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
+        conn.prepare_cached(sql)?.execute([agent.id.as_str(), session.as_str()])?;
+    }
+    Ok(())
 }
 
 /// A query for agents with one row per slot, or one without a slot: the columns that [`query`] reads, then the rest of the statement.
 macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
-            "SELECT agents.id, agents.realm, agents.name, agents.capacity, agents.available, slots.session ",
+            "SELECT agents.id, agents.realm, agents.name, agents.email, agents.capacity, agents.availability, agents.created_at, ",
+            "agents.active_at, slots.session ",
             "FROM agents LEFT JOIN slots ON slots.agent = agents.id ",
             $rest
         )
@@ -89,11 +122,14 @@ fn query(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<Agent>
             id: AgentId::stored(cells.id.clone()),
             realm: cells.name(1, Realm::named)?,
             name: cells.get(2)?,
-            capacity: cells.get(3)?,
-            available: cells.get(4)?,
+            email: cells.get(3)?,
+            capacity: cells.get(4)?,
+            availability: cells.name(5, Availability::named)?,
+            created_at: Timestamp(cells.get(6)?),
+            active_at: Timestamp(cells.get(7)?),
             sessions: Vec::new(),
         };
-        Ok((agent, cells.get::<Option<Arc<str>>>(5)?.map(SessionId::stored)))
+        Ok((agent, cells.get::<Option<Arc<str>>>(8)?.map(SessionId::stored)))
     })?;
     let mut agents: Vec<Agent> = Vec::new();
     for (agent, slot) in rows {

@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, select_entries};
+use super::rows::{self, bounded, select_entries};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ClientKey, EntryId, SessionId};
 use crate::domain::principal::Person;
 use crate::domain::store::Appended;
+use crate::domain::time::Timestamp;
 
 /// Appends the draft, unless it or its client key is stored already, or the session has ended: looked up in this order.
 pub(super) fn append(conn: &Connection, draft: &Draft) -> Result<Appended, StoreError> {
@@ -34,9 +35,9 @@ pub(super) fn find_by_key(conn: &Connection, session: &SessionId, sender: &Perso
 
 /// The state after the last entry.
 pub(super) fn head(conn: &Connection, session: &SessionId) -> Result<Head, StoreError> {
-    let sql = "SELECT seq, ordinal, assignment, ended FROM messages WHERE session = ?1 ORDER BY seq DESC LIMIT 1";
+    let sql = "SELECT seq, ordinal, notices, assignment, ended FROM messages WHERE session = ?1 ORDER BY seq DESC LIMIT 1";
     let head = rows::find(conn, sql, [session.as_str()], |row| {
-        Ok(Head { seq: row.get(0)?, ordinal: row.get(1)?, assignment: row.get(2)?, ended: row.get(3)? })
+        Ok(Head { seq: row.get(0)?, ordinal: row.get(1)?, notices: row.get(2)?, assignment: row.get(3)?, ended: row.get(4)? })
     })?;
     Ok(head.unwrap_or_default())
 }
@@ -58,15 +59,37 @@ pub(super) fn list_messages(conn: &Connection, session: &SessionId, after: u64, 
     rows::list(conn, sql, params![session.as_str(), bounded(after), limit], rows::entry)
 }
 
+/// The last message of each session. Notices are passed over in the index of messages, from the end.
+pub(super) fn last_messages(conn: &Connection, sessions: &[SessionId], notices: bool) -> Result<Vec<Option<Entry>>, StoreError> {
+    let sql = match notices {
+        true => select_entries!("WHERE kind = 'message' AND session = ?1 ORDER BY ordinal DESC LIMIT 1"),
+        false => select_entries!("WHERE kind = 'message' AND session = ?1 AND author_role <> 'system' ORDER BY ordinal DESC LIMIT 1"),
+    };
+    sessions.iter().map(|session| rows::find(conn, sql, [session.as_str()], rows::entry)).collect()
+}
+
+/// The message, or `None`.
+pub(super) fn find_message(conn: &Connection, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+    Ok(find(conn, id)?.filter(|entry| entry.message().is_some()))
+}
+
+/// Notes the first reading of a message; the message as it is then.
+pub(super) fn mark_message_read(conn: &Connection, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
+    let sql = "UPDATE messages SET read_at = ?2 WHERE id = ?1 AND kind = 'message' AND read_at IS NULL";
+    conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0])?;
+    find_message(conn, id)
+}
+
 fn find(conn: &Connection, id: &EntryId) -> Result<Option<Entry>, StoreError> {
     rows::find(conn, select_entries!("WHERE id = ?1"), [id.as_str()], rows::entry)
 }
 
 fn insert(conn: &Connection, entry: &Entry) -> Result<(), StoreError> {
     let sql = "INSERT INTO messages (session, seq, id, at, author_realm, author_id, author_role, author_name, author_email, client_key, \
-               kind, text, agent_id, agent_name, ordinal, assignment, ended) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+               kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, read_at, notices) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
     let (kind, text, agent_id, agent_name) = rows::content(&entry.content);
+    let message = entry.message();
     conn.prepare_cached(sql)?.execute(params![
         entry.session.as_str(),
         entry.head.seq,
@@ -85,11 +108,10 @@ fn insert(conn: &Connection, entry: &Entry) -> Result<(), StoreError> {
         entry.head.ordinal,
         entry.head.assignment,
         entry.head.ended,
+        message.map(|m| m.form).unwrap_or_default().name(),
+        message.is_none_or(|m| m.signed),
+        entry.read_at.map(|t| t.0),
+        entry.head.notices,
     ])?;
     Ok(())
-}
-
-/// A client may ask for what follows any number; SQLite's integers end earlier than ours, and no entry is beyond them.
-fn bounded(after: u64) -> i64 {
-    i64::try_from(after).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@
 //! - Reads see what was committed before they began, and never wait for the writer.
 //! - The database is `helpline.db` in the data folder. It grows by the append-only steps in `schema`.
 
+mod accounts;
 mod agents;
 mod entries;
 mod meta;
@@ -24,13 +25,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::domain::agent::Agent;
+use crate::domain::account::{Account, PasswordHash};
+use crate::domain::agent::{Agent, Availability};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AgentId, ClientKey, SessionId};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::{Person, Realm};
 use crate::domain::session::{Assignee, Session, Status};
-use crate::domain::store::{Appended, Inserted, Store, Totals};
+use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
 
 use readers::Readers;
@@ -84,9 +86,9 @@ impl Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn insert_session(&self, session: &Session) -> Result<Inserted, StoreError> {
-        let session = session.clone();
-        self.writer.run(move |conn| sessions::insert(conn, &session)).await
+    async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
+        let (session, key) = (session.clone(), key.map(str::to_owned));
+        self.writer.run(move |conn| sessions::insert(conn, &session, key.as_deref())).await
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -108,14 +110,39 @@ impl Store for Sqlite {
         self.readers.run(move |conn| sessions::list_of_agent(conn, &agent, status, limit)).await
     }
 
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<Listed, StoreError> {
+        let query = query.clone();
+        self.readers.run(move |conn| sessions::list_sessions(conn, &query)).await
+    }
+
     async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
         let (id, agent) = (id.clone(), agent.clone());
         self.writer.run(move |conn| sessions::claim(conn, &id, &agent, now)).await
     }
 
-    async fn finish_session(&self, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
+    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let (id, agent) = (id.clone(), agent.clone());
+        self.writer.run(move |conn| sessions::transfer(conn, &id, from, &agent, now)).await
+    }
+
+    async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
         let (id, reason) = (id.clone(), reason.to_owned());
-        self.writer.run(move |conn| sessions::finish(conn, &id, at, &reason)).await
+        self.writer.run(move |conn| sessions::finish(conn, &id, seq, at, &reason)).await
+    }
+
+    async fn reopen_session(&self, id: &SessionId, seq: u64, at: Timestamp, label: &str) -> Result<(), StoreError> {
+        let (id, label) = (id.clone(), label.to_owned());
+        self.writer.run(move |conn| sessions::reopen(conn, &id, seq, at, &label)).await
+    }
+
+    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| sessions::touch(conn, &id, at)).await
+    }
+
+    async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| sessions::mark_read(conn, &id, ordinal)).await
     }
 
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
@@ -151,9 +178,29 @@ impl Store for Sqlite {
         self.readers.run(move |conn| entries::list_messages(conn, &session, after, limit)).await
     }
 
+    async fn last_messages(&self, sessions: &[SessionId], notices: bool) -> Result<Vec<Option<Entry>>, StoreError> {
+        let sessions = sessions.to_vec();
+        self.readers.run(move |conn| entries::last_messages(conn, &sessions, notices)).await
+    }
+
+    async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |conn| entries::find_message(conn, &id)).await
+    }
+
+    async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| entries::mark_message_read(conn, &id, at)).await
+    }
+
     async fn seed_agents(&self, realm: Realm, agents: &[Agent]) -> Result<(), StoreError> {
         let agents = agents.to_vec();
         self.writer.run(move |conn| agents::seed(conn, realm, &agents)).await
+    }
+
+    async fn insert_agent(&self, agent: &Agent) -> Result<Agent, StoreError> {
+        let agent = agent.clone();
+        self.writer.run(move |conn| agents::insert(conn, &agent)).await
     }
 
     async fn list_agents(&self, realm: Realm) -> Result<Vec<Agent>, StoreError> {
@@ -179,9 +226,44 @@ impl Store for Sqlite {
         self.readers.run(move |conn| agents::list_slots(conn, realm, before)).await
     }
 
-    async fn set_availability(&self, agent: &AgentId, available: bool) -> Result<Option<Agent>, StoreError> {
-        let agent = agent.clone();
-        self.writer.run(move |conn| agents::set_availability(conn, &agent, available)).await
+    async fn set_availability(
+        &self,
+        agent: &AgentId,
+        from: Option<&[Availability]>,
+        to: Availability,
+        now: Timestamp,
+    ) -> Result<Option<Agent>, StoreError> {
+        let (agent, from) = (agent.clone(), from.map(<[Availability]>::to_vec));
+        self.writer.run(move |conn| agents::set_availability(conn, &agent, from.as_deref(), to, now)).await
+    }
+
+    async fn insert_account(&self, account: &Account) -> Result<bool, StoreError> {
+        let account = account.clone();
+        self.writer.run(move |conn| accounts::insert(conn, &account)).await
+    }
+
+    async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |conn| accounts::find(conn, &id)).await
+    }
+
+    async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {
+        let email = email.to_owned();
+        self.readers.run(move |conn| accounts::find_by_email(conn, realm, &email)).await
+    }
+
+    async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError> {
+        self.readers.run(move |conn| accounts::count(conn, realm)).await
+    }
+
+    async fn remove_account(&self, id: &AccountId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| accounts::remove(conn, &id)).await
+    }
+
+    async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
+        let (id, from, to) = (id.clone(), from.clone(), to.clone());
+        self.writer.run(move |conn| accounts::replace_password(conn, &id, &from, &to)).await
     }
 
     async fn first_start(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params, Row, StatementStatus};
 
-use crate::domain::entry::{Body, Content, Entry, Head};
+use crate::domain::entry::{Body, Content, Entry, Form, Head, Message};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::{Person, Realm, Role};
@@ -18,7 +18,7 @@ macro_rules! select_sessions {
     ($rest:literal) => {
         concat!(
             "SELECT id, realm, visitor_realm, visitor_id, visitor_role, visitor_name, visitor_email, status, agent_id, agent_name, ",
-            "assignment, created_at, updated_at, ended_at, end_reason FROM sessions ",
+            "assignment, created_at, updated_at, ended_at, end_reason, visitor_group, label, state_seq, read_ordinal, spoken FROM sessions ",
             $rest
         )
     };
@@ -29,7 +29,7 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT session, seq, id, at, author_realm, author_id, author_role, author_name, author_email, client_key, ",
-            "kind, text, agent_id, agent_name, ordinal, assignment, ended FROM messages ",
+            "kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, read_at, notices FROM messages ",
             $rest
         )
     };
@@ -84,6 +84,11 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session, StoreError> {
         updated_at: Timestamp(cells.get(12)?),
         ended_at: cells.get::<Option<i64>>(13)?.map(Timestamp),
         end_reason: cells.get(14)?,
+        group: cells.get(15)?,
+        label: cells.get(16)?,
+        state_seq: cells.get(17)?,
+        read_ordinal: cells.get(18)?,
+        spoken: cells.get(19)?,
     })
 }
 
@@ -96,8 +101,15 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
         at: Timestamp(cells.get(3)?),
         author: cells.person(4)?,
         client_key: cells.client_key(9)?,
-        content: cells.content(10)?,
-        head: Head { seq: cells.get(1)?, ordinal: cells.get(14)?, assignment: cells.get(15)?, ended: cells.get(16)? },
+        content: cells.content(10, 17)?,
+        read_at: cells.get::<Option<i64>>(19)?.map(Timestamp),
+        head: Head {
+            seq: cells.get(1)?,
+            ordinal: cells.get(14)?,
+            notices: cells.get(20)?,
+            assignment: cells.get(15)?,
+            ended: cells.get(16)?,
+        },
     })
 }
 
@@ -105,10 +117,16 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
 pub(super) fn content(content: &Content) -> (&'static str, Option<&str>, Option<&str>, Option<&str>) {
     let kind = content.kind();
     match content {
-        Content::Message(body) => (kind, Some(body.as_str()), None, None),
+        Content::Message(message) => (kind, Some(message.body.as_str()), None, None),
         Content::Assigned(agent) => (kind, None, Some(agent.id.as_str()), Some(&*agent.name)),
         Content::Ended(reason) => (kind, Some(&**reason), None, None),
+        Content::Opened(word) => (kind, Some(&**word), None, None),
     }
+}
+
+/// A number that a client may have chosen; SQLite's integers end earlier than ours, and nothing that is stored is beyond them.
+pub(super) fn bounded(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// One row and whose it is, so that damage can be reported by id.
@@ -158,14 +176,19 @@ impl Cells<'_> {
         key.map(|k| ClientKey::parse(&k).ok_or_else(|| self.damaged("client key out of bounds"))).transpose()
     }
 
-    /// Four columns: kind, text, agent id, agent name.
-    fn content(&self, first: usize) -> Result<Content, StoreError> {
+    /// Four columns: kind, text, agent id, agent name; and two that only messages have: form, signed.
+    fn content(&self, first: usize, message: usize) -> Result<Content, StoreError> {
         let kind: Arc<str> = self.get(first)?;
         let text: Option<Arc<str>> = self.get(first + 1)?;
         match (&*kind, text, self.assignee(first + 2)?) {
-            ("message", Some(text), None) => Ok(Content::Message(Body::stored(text))),
+            ("message", Some(text), None) => Ok(Content::Message(Message {
+                body: Body::stored(text),
+                form: self.name(message, Form::named)?,
+                signed: self.get(message + 1)?,
+            })),
             ("assigned", None, Some(agent)) => Ok(Content::Assigned(agent)),
             ("ended", Some(reason), None) => Ok(Content::Ended(reason)),
+            ("opened", Some(word), None) => Ok(Content::Opened(word)),
             _ => Err(self.damaged("unknown kind, or not what its kind needs")),
         }
     }
@@ -182,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_corrupt_by_its_id() {
         let conn = Connection::open_in_memory().unwrap();
-        let row = "'s1' AS id, 'support' AS realm, 'support', 'v1', 'visitor', NULL, NULL, 'active', 'a1', 'Ann', 1, 2, 3, NULL, NULL";
+        let row = "'s1' AS id, 'support' AS realm, 'support', 'v1', 'visitor', NULL, NULL, 'active', 'a1', 'Ann', 1, 2, 3, NULL, NULL, NULL, NULL, 0, 0, 0";
         assert!(find(&conn, &format!("SELECT {row}"), (), session).unwrap().is_some());
         for (good, bad) in
             [("'active'", "'asleep'"), ("'visitor'", "'king'"), ("'Ann'", "NULL"), ("1, 2, 3", "-1, 2, 3"), ("1, 2, 3", "1, 'x', 3")]
@@ -190,10 +213,16 @@ mod tests {
             let damaged = find(&conn, &format!("SELECT {}", row.replacen(good, bad, 1)), (), session);
             assert!(matches!(damaged, Err(StoreError::Corrupt(how)) if how.starts_with("session s1: ")), "{bad}");
         }
-        let row = "'s1', 1, 'e1', 2, 'support', 'v1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0";
+        let row = "'s1', 1, 'e1', 2, 'support', 'v1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0, 'text', 1, NULL, 0";
         assert!(find(&conn, &format!("SELECT {row}"), (), entry).unwrap().is_some());
-        for (good, bad) in [("'message'", "'shout'"), ("'message'", "'assigned'"), ("'hi'", "NULL"), ("'k'", "''"), ("'support'", "'moon'")]
-        {
+        for (good, bad) in [
+            ("'message'", "'shout'"),
+            ("'message'", "'assigned'"),
+            ("'hi'", "NULL"),
+            ("'k'", "''"),
+            ("'support'", "'moon'"),
+            ("'text'", "'song'"),
+        ] {
             let damaged = find(&conn, &format!("SELECT {}", row.replacen(good, bad, 1)), (), entry);
             assert!(matches!(damaged, Err(StoreError::Corrupt(how)) if how.starts_with("entry e1: ")), "{bad}");
         }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, SECOND];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -83,6 +83,47 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What the contracts with operators and widgets need: sessions that are listed, searched and opened again, read marks, agents with a record, accounts.
+///
+/// `search` is folded as `store::search` does; of rows from before, only the ASCII letters are. Their messages count no notices. An agent from before was
+/// created at the beginning of time.
+const SECOND: &str = "
+ALTER TABLE sessions ADD COLUMN visitor_group TEXT;
+ALTER TABLE sessions ADD COLUMN label TEXT;
+ALTER TABLE sessions ADD COLUMN state_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN read_ordinal INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN spoken INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN search TEXT NOT NULL DEFAULT '';
+UPDATE sessions SET search = lower(id || char(10) || replace(visitor_id, char(10), ' ') || char(10) || replace(coalesce(visitor_name, ''), char(10), ' '));
+CREATE INDEX sessions_updated ON sessions (realm, updated_at, id);
+CREATE INDEX sessions_updated_by_status ON sessions (realm, status, updated_at, id);
+CREATE INDEX sessions_updated_of_visitor ON sessions (realm, visitor_id, updated_at, id);
+CREATE INDEX sessions_updated_of_agent ON sessions (realm, agent_id, updated_at, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX sessions_updated_spoken ON sessions (realm, updated_at, id) WHERE spoken = 1;
+
+ALTER TABLE messages ADD COLUMN form TEXT NOT NULL DEFAULT 'text';
+ALTER TABLE messages ADD COLUMN signed INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN read_at INTEGER;
+ALTER TABLE messages ADD COLUMN notices INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE agents ADD COLUMN email TEXT;
+ALTER TABLE agents ADD COLUMN availability TEXT NOT NULL DEFAULT 'offline';
+ALTER TABLE agents ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE agents ADD COLUMN active_at INTEGER NOT NULL DEFAULT 0;
+UPDATE agents SET availability = 'online' WHERE available;
+ALTER TABLE agents DROP COLUMN available;
+
+CREATE TABLE accounts (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    realm      TEXT    NOT NULL,
+    email      TEXT    NOT NULL,
+    name       TEXT,
+    password   TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX accounts_email ON accounts (realm, email);
+";
+
 /// Makes the connection the durable writer of a database with the present tables.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
@@ -111,6 +152,14 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::agent::{Agent, Availability};
+    use crate::domain::entry::{Body, Entry};
+    use crate::domain::ids::{AgentId, SessionId};
+    use crate::domain::principal::{Person, Realm, Role};
+    use crate::domain::session::{Assignee, Session, Status};
+    use crate::domain::store::{Inserted, SessionQuery, Store};
+    use crate::domain::time::Timestamp;
+    use crate::store::sqlite::Sqlite;
 
     #[test]
     fn a_database_of_a_newer_server_is_refused_untouched() {
@@ -120,5 +169,56 @@ mod tests {
         prepare(&mut conn).unwrap();
         conn.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(prepare(&mut conn), Err(StoreError::Foreign(what)) if what.contains("99")));
+    }
+    /// A database as the server before the second step left it.
+    fn old_database(folder: &std::path::Path) {
+        let conn = Connection::open(folder.join("helpline.db")).unwrap();
+        conn.execute_batch(FIRST).unwrap();
+        conn.pragma_update(None, "user_version", 1).unwrap();
+        conn.execute_batch(
+            "INSERT INTO sessions VALUES ('S1', 'support', 'support', 'V1', 'visitor', 'Ann Lee', NULL, 'active', 'support:V1', 'a1', 'Bob', 1, 5, 6,
+                 NULL, NULL), ('s2', 'support', 'support', 'v2', 'visitor', NULL, NULL, 'ended', NULL, NULL, NULL, 0, 5, 7, 7, 'done');
+             INSERT INTO messages VALUES ('S1', 1, 'e1', 5, 'support', 'V1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0),
+                 ('S1', 2, 'e2', 6, 'support', 'a1', 'agent', NULL, NULL, NULL, 'assigned', NULL, 'a1', 'Bob', 1, 1, 0);
+             INSERT INTO agents VALUES (1, 'a1', 'support', 'Bob', 3, 1), (2, 'a2', 'support', 'Eve', 2, 0);
+             INSERT INTO slots VALUES ('a1', 'S1', 6);
+             INSERT INTO meta VALUES ('first_start', 4);",
+        )
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_of_the_first_version_is_read_whole_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        old_database(folder.path());
+        let store = Sqlite::open(folder.path()).await.unwrap();
+        let visitor = Person { name: Some("Ann Lee".into()), ..Person::new(Realm::Support, "V1", Role::Visitor) };
+        let fresh = Session::open(visitor.clone(), Timestamp(5));
+        let (agent, id) = (Assignee { id: AgentId::stored("a1"), name: "Bob".into() }, SessionId::stored("S1"));
+        let session = Session {
+            id: id.clone(),
+            status: Status::Active,
+            agent: Some(agent),
+            assignment: 1,
+            updated_at: Timestamp(6),
+            ..fresh.clone()
+        };
+        assert_eq!(store.find_session(&id).await.unwrap(), Some(session.clone()));
+        for keyword in ["s1", "v1", "ANN", "n L"] {
+            let query = SessionQuery { keyword: Some(keyword.into()), ..SessionQuery::of(Realm::Support, 9) };
+            assert_eq!(store.list_sessions(&query).await.unwrap().sessions, std::slice::from_ref(&session), "{keyword}");
+        }
+        assert_eq!(store.list_sessions(&SessionQuery::of(Realm::Support, 9)).await.unwrap().total, 2);
+        assert_eq!(store.insert_session(&fresh, Some("support:V1")).await.unwrap(), Inserted::Exists(session));
+        let entries = store.list_entries(&id, 0, 9).await.unwrap();
+        assert_eq!(entries.iter().map(Entry::seq).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(entries[0].message(), Some(&Body::stored("hi").into()));
+        assert_eq!((entries[0].read_at, entries[1].head.notices), (None, 0));
+        let [bob, eve] = <[Agent; 2]>::try_from(store.list_agents(Realm::Support).await.unwrap()).unwrap();
+        assert_eq!((bob.availability, eve.availability), (Availability::Online, Availability::Offline));
+        assert_eq!((bob.capacity, bob.sessions, bob.created_at), (3, vec![id.clone()], Timestamp(0)));
+        assert_eq!(store.first_start(Timestamp(99)).await.unwrap(), Timestamp(4));
+        store.finish_session(&id, 3, Timestamp(9), "done").await.unwrap().unwrap();
+        assert_eq!(store.insert_session(&fresh, Some("support:V1")).await.unwrap(), Inserted::Created);
     }
 }

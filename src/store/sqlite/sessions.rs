@@ -1,30 +1,27 @@
 //! Session documents in SQLite. Conditions are in the statements; the transaction around them is the writer's.
 
-use rusqlite::{Connection, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
 
-use super::rows::{self, select_sessions};
+use super::rows::{self, bounded, select_sessions};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
 use crate::domain::session::{Assignee, Session, Status};
-use crate::domain::store::{Inserted, Totals};
+use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
+use crate::store::search;
 
-/// Stores the session unless its visitor has an open one, or it is stored already.
-pub(super) fn insert(conn: &Connection, session: &Session) -> Result<Inserted, StoreError> {
-    let open_key = session.open_key();
-    let taken = rows::find(
-        conn,
-        select_sessions!("WHERE open_key = ?1 OR id = ?2 LIMIT 1"),
-        params![open_key, session.id.as_str()],
-        rows::session,
-    )?;
-    if let Some(present) = taken {
+/// Stores the session unless another one has the key, or it is stored already.
+pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
+    let sql = select_sessions!("WHERE open_key = ?1 OR id = ?2 LIMIT 1");
+    if let Some(present) = rows::find(conn, sql, params![key, session.id.as_str()], rows::session)? {
         return Ok(Inserted::Exists(present));
     }
     let sql = "INSERT INTO sessions (id, realm, visitor_realm, visitor_id, visitor_role, visitor_name, visitor_email, status, open_key, \
-               agent_id, agent_name, assignment, created_at, updated_at, ended_at, end_reason) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+               agent_id, agent_name, assignment, created_at, updated_at, ended_at, end_reason, \
+               visitor_group, label, state_seq, read_ordinal, spoken, search) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
     let (visitor, agent) = (&session.visitor, session.agent.as_ref());
     conn.prepare_cached(sql)?.execute(params![
         session.id.as_str(),
@@ -35,7 +32,7 @@ pub(super) fn insert(conn: &Connection, session: &Session) -> Result<Inserted, S
         visitor.name,
         visitor.email,
         session.status.name(),
-        open_key,
+        key,
         agent.map(|a| a.id.as_str()),
         agent.map(|a| &*a.name),
         session.assignment,
@@ -43,6 +40,12 @@ pub(super) fn insert(conn: &Connection, session: &Session) -> Result<Inserted, S
         session.updated_at.0,
         session.ended_at.map(|t| t.0),
         session.end_reason,
+        session.group,
+        session.label,
+        session.state_seq,
+        session.read_ordinal,
+        session.spoken,
+        search::text(session),
     ])?;
     Ok(Inserted::Created)
 }
@@ -78,6 +81,42 @@ pub(super) fn list_of_agent(conn: &Connection, agent: &AgentId, status: Option<S
     rows::list(conn, sql, params![agent.as_str(), limit, status.name()], rows::session)
 }
 
+/// A page of the realm's sessions and the number of all that match, both as of one moment.
+pub(super) fn list_sessions(conn: &Connection, query: &SessionQuery) -> Result<Listed, StoreError> {
+    let snapshot = conn.unchecked_transaction()?;
+    let (conditions, mut values) = conditions(query);
+    let sql = format!("SELECT count(*) FROM sessions WHERE {conditions}");
+    let total = rows::find(&snapshot, &sql, params_from_iter(&values), |row| Ok(row.get(0)?))?.unwrap_or_default();
+    let sql = format!("{}{conditions} ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?", select_sessions!("WHERE "));
+    values.extend([Value::from(query.limit), Value::from(bounded(query.offset))]);
+    Ok(Listed { sessions: rows::list(&snapshot, &sql, params_from_iter(&values), rows::session)?, total })
+}
+
+/// What the query asks for, as one of a few texts that each name an index's columns, and the values in it.
+fn conditions(query: &SessionQuery) -> (String, Vec<Value>) {
+    let status = query.status.map(|s| s.name().to_owned());
+    let keyword = query.keyword.as_deref().map(search::fold);
+    let asked: [(&str, Option<Value>); 6] = [
+        (" AND visitor_id = ?", query.visitor.as_deref().map(|v| v.to_owned().into())),
+        (" AND agent_id = ?", query.agent.as_ref().map(|a| a.as_str().to_owned().into())),
+        (" AND status = ?", status.map(Value::from)),
+        (" AND updated_at >= ?", query.since.map(|t| t.0.into())),
+        (" AND updated_at <= ?", query.until.map(|t| t.0.into())),
+        (" AND instr(search, ?) > 0", keyword.map(Value::from)),
+    ];
+    let (mut sql, mut values) = ("realm = ?".to_owned(), vec![Value::from(query.realm.name().to_owned())]);
+    for (condition, value) in asked {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(value);
+        }
+    }
+    if query.spoken_only {
+        sql.push_str(" AND spoken = 1");
+    }
+    (sql, values)
+}
+
 /// Waiting to active.
 pub(super) fn claim(conn: &Connection, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
     let sql = "UPDATE sessions SET status = 'active', agent_id = ?2, agent_name = ?3, assignment = assignment + 1, updated_at = ?4 \
@@ -88,12 +127,55 @@ pub(super) fn claim(conn: &Connection, id: &SessionId, agent: &Assignee, now: Ti
     }
 }
 
+/// From the assignment with this number to the next.
+pub(super) fn transfer(
+    conn: &Connection,
+    id: &SessionId,
+    from: u64,
+    agent: &Assignee,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let sql = "UPDATE sessions SET agent_id = ?3, agent_name = ?4, assignment = assignment + 1, updated_at = ?5 \
+               WHERE id = ?1 AND status = 'active' AND assignment = ?2";
+    match conn.prepare_cached(sql)?.execute(params![id.as_str(), bounded(from), agent.id.as_str(), agent.name, now.0])? {
+        0 => Ok(None),
+        _ => find(conn, id),
+    }
+}
+
 /// Open to ended; the document as it was.
-pub(super) fn finish(conn: &Connection, id: &SessionId, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
-    let before = find(conn, id)?.filter(|s| s.status != Status::Ended);
+pub(super) fn finish(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
+    let before = find(conn, id)?.filter(|s| s.state_seq < seq);
     if before.is_some() {
-        let sql = "UPDATE sessions SET status = 'ended', open_key = NULL, ended_at = ?2, end_reason = ?3, updated_at = ?2 WHERE id = ?1";
-        conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0, reason])?;
+        let sql = "UPDATE sessions SET status = 'ended', open_key = NULL, label = NULL, ended_at = ?2, end_reason = ?3, updated_at = ?2, \
+                   state_seq = ?4 WHERE id = ?1";
+        conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0, reason, bounded(seq)])?;
+    }
+    Ok(before)
+}
+
+/// Ended to active, and the label in any case.
+pub(super) fn reopen(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp, label: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET status = iif(status = 'ended', 'active', status), label = ?4, ended_at = NULL, end_reason = NULL, \
+               updated_at = ?3, state_seq = ?2 WHERE id = ?1 AND state_seq < ?2";
+    conn.prepare_cached(sql)?.execute(params![id.as_str(), bounded(seq), at.0, label])?;
+    Ok(())
+}
+
+/// Somebody has spoken.
+pub(super) fn touch(conn: &Connection, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET spoken = 1, updated_at = max(updated_at, ?2) WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0])?;
+    Ok(())
+}
+
+/// Everything up to a message is read; the ordinal that was noted before.
+pub(super) fn mark_read(conn: &Connection, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT read_ordinal FROM sessions WHERE id = ?1";
+    let before: Option<u64> = rows::find(conn, sql, [id.as_str()], |row| Ok(row.get(0)?))?;
+    if before.is_some_and(|before| before < ordinal) {
+        let sql = "UPDATE sessions SET read_ordinal = ?2 WHERE id = ?1";
+        conn.prepare_cached(sql)?.execute(params![id.as_str(), bounded(ordinal)])?;
     }
     Ok(before)
 }

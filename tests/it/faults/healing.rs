@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{join_all, pending};
+use helpline::auth::password::Hasher;
 use helpline::cluster::bus::{Listener, SessionBus};
 use helpline::dialect;
-use helpline::domain::desk::{Desk, Ports};
+use helpline::domain::desk::{Desk, Opening, Ports};
 use helpline::domain::entry::Entry;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
-use helpline::domain::time::SystemClock;
+use helpline::domain::time::{Clock as _, SystemClock};
 use helpline::http::serve::{Bounds, WatchedListener, serve};
 use helpline::http::slots::slots;
 use helpline::http::trust::Trust;
@@ -124,7 +125,8 @@ impl Cluster {
         let bus = Bus::new(mood);
         let ((first, desk), (second, _)) = (node(&store, &bus).await, node(&store, &bus).await);
         let visitor = Person::new(Realm::Support, "u1", Role::Visitor);
-        let session = desk.start_session(&Principal::Delegate { realm: Realm::Support }, visitor).await.expect("a session");
+        let session =
+            desk.start_session(&Principal::Delegate { realm: Realm::Support }, Opening::by(visitor)).await.expect("a session").session;
         Self { bus, nodes: [first, second], session: session.id.to_string(), _folder: folder }
     }
 
@@ -147,12 +149,18 @@ impl Cluster {
 
 /// A node of its own port on the shared store and bus.
 async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>) {
-    let gateway = Gateway::new(Arc::clone(store), Arc::clone(bus) as _);
+    let gateway = Gateway::new(Arc::clone(store), Arc::clone(bus) as _, SystemClock.now());
     let announce = Arc::clone(&gateway) as _;
-    let ports = Ports { store: Arc::clone(store), announce, authority: authority(), clock: Arc::new(SystemClock) };
+    let ports = Ports {
+        store: Arc::clone(store),
+        announce,
+        authority: authority(),
+        passwords: Arc::new(Hasher::default()),
+        clock: Arc::new(SystemClock),
+    };
     let desk = Arc::new(Desk::new(ports, None));
     let limits = Limits { max_message_bytes: 1_000_000, sockets_per_address: PerAddress::new(None) };
-    let mut sockets = Sockets::new(&gateway, Arc::new(Trust::default()), limits);
+    let mut sockets = Sockets::new(&gateway, Arc::new(Trust::default()), limits, false);
     sockets.mount(&desk, &dialect::of(Realm::Support), "/");
     gateway.attach(std::iter::once(&sockets));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

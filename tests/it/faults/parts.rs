@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use helpline::auth::{Auth, Settings};
 use helpline::domain::entry::Entry;
-use helpline::domain::ids::{ConnId, SessionId};
-use helpline::domain::ports::{Announce, Signal};
+use helpline::domain::ids::ConnId;
+use helpline::domain::ports::{Announce, Audience, SignUp, Signal};
 use helpline::domain::time::Timestamp;
 use helpline::secret::Secret;
 
@@ -18,6 +18,7 @@ pub(super) fn authority() -> Arc<Auth> {
         api_key: Some(Secret::new(KEY)),
         visitor_tokens_open: true,
         allow_anonymous: false,
+        sign_up: SignUp::Closed,
         legacy_tokens_until: Timestamp(0),
     }))
 }
@@ -28,5 +29,5 @@ pub(super) struct Unheard;
 impl Announce for Unheard {
     fn appended(&self, _: Arc<Entry>) {}
 
-    fn signal(&self, _: &SessionId, _: Signal, _: Option<&ConnId>) {}
+    fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
 }

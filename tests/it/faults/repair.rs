@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use helpline::domain::agent::Agent;
-use helpline::domain::desk::{Desk, Ports};
+use helpline::auth::password::Hasher;
+use helpline::domain::agent::{Agent, Availability};
+use helpline::domain::desk::{Desk, Opening, Ports};
 use helpline::domain::entry::{Content, Draft, Entry};
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
@@ -51,8 +52,13 @@ impl Office {
         let folder = TempDir::new().expect("a folder");
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path()).await.expect("a store"));
         let clock = Arc::new(Hands(AtomicI64::new(1_795_163_582_007)));
-        let ports =
-            Ports { store: Arc::clone(&store), announce: Arc::new(Unheard), authority: authority(), clock: Arc::clone(&clock) as _ };
+        let ports = Ports {
+            store: Arc::clone(&store),
+            announce: Arc::new(Unheard),
+            authority: authority(),
+            passwords: Arc::new(Hasher::default()),
+            clock: Arc::clone(&clock) as _,
+        };
         let desk = Desk::new(ports, None);
         desk.seed_agents(Realm::Support).await.expect("agents");
         Self { desk, store, clock, _folder: folder }
@@ -63,13 +69,13 @@ impl Office {
     }
 
     async fn start(&self, visitor: &str) -> Session {
-        self.desk.start_session(&WHO, person(visitor)).await.expect("a session")
+        self.desk.start_session(&WHO, Opening::by(person(visitor))).await.expect("a session").session
     }
 
     /// A session that nobody was asked to take.
     async fn waiting(&self, visitor: &str) -> Session {
         let session = Session::open(person(visitor), self.clock.now());
-        assert_eq!(self.store.insert_session(&session).await.expect("a write"), Inserted::Created);
+        assert_eq!(self.store.insert_session(&session, Some(&session.visitor.key())).await.expect("a write"), Inserted::Created);
         session
     }
 
@@ -91,10 +97,10 @@ impl Office {
 
     /// Repairs twice; the second time must change nothing, and then slots, documents and logs must agree. Answers the documents.
     async fn repaired(&self, ids: &[&SessionId]) -> Vec<Session> {
-        self.desk.repair(Realm::Support).await.expect("a repair");
+        self.desk.repair().await.expect("a repair");
         let once = self.state(ids).await;
         self.wait(SETTLED_MS);
-        self.desk.repair(Realm::Support).await.expect("a repair");
+        self.desk.repair().await.expect("a repair");
         assert_eq!(self.state(ids).await, once, "a second repair changed something");
         let sessions: Vec<Session> = once.sessions.into_iter().map(|s| s.expect("a session")).collect();
         for (session, log) in sessions.iter().zip(&once.logs) {
@@ -110,7 +116,8 @@ impl Office {
 
     async fn set_all_available(&self, available: bool) {
         for agent in self.store.list_agents(Realm::Support).await.expect("agents") {
-            self.store.set_availability(&agent.id, available).await.expect("a write");
+            let to = if available { Availability::Online } else { Availability::Offline };
+            self.store.set_availability(&agent.id, None, to, self.clock.now()).await.expect("a write");
         }
     }
 }
@@ -152,10 +159,10 @@ async fn a_slot_without_a_session_is_given_back_once_it_is_old_and_the_session_i
     assert!(office.store.reserve_slot(&first_agent().id, &session.id, office.clock.now()).await.expect("a write"));
     office.set_all_available(false).await;
     let holds = async || office.state(&[]).await.agents[0].sessions.contains(&session.id);
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(holds().await, "whoever is between two writes must not lose its slot");
     office.wait(SETTLED_MS);
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(!holds().await);
     office.set_all_available(true).await;
     assert_eq!(office.repaired(&[&session.id]).await[0].status, Status::Active);
@@ -168,7 +175,7 @@ async fn a_claim_without_its_entry_gets_one_once_it_is_old() {
     let now = office.clock.now();
     assert!(office.store.reserve_slot(&first_agent().id, &session.id, now).await.expect("a write"));
     office.store.claim_session(&session.id, &first_agent(), now).await.expect("a write").expect("a claim");
-    office.desk.repair(Realm::Support).await.expect("a repair");
+    office.desk.repair().await.expect("a repair");
     assert!(office.state(&[&session.id]).await.logs[0].is_empty(), "whoever is between two writes writes its own entry");
     office.wait(SETTLED_MS);
     office.repaired(&[&session.id]).await;
@@ -195,7 +202,7 @@ async fn a_slot_of_an_ended_session_is_given_back_and_the_next_visitor_is_served
     }
     assert_eq!(sessions[6].status, Status::Waiting);
     office.end_log(&sessions[0].id).await;
-    office.store.finish_session(&sessions[0].id, office.clock.now(), "done").await.expect("a write").expect("the document");
+    office.store.finish_session(&sessions[0].id, 2, office.clock.now(), "done").await.expect("a write").expect("the document");
     office.wait(SETTLED_MS);
     let ids: Vec<&SessionId> = sessions.iter().map(|s| &s.id).collect();
     let repaired = office.repaired(&ids).await;

@@ -41,6 +41,8 @@ pub(crate) struct Dial {
     address: SocketAddr,
     auth: Option<Value>,
     headers: Vec<(String, String)>,
+    /// What the URL's query has besides the protocol's own.
+    query: String,
     /// What stands before the payload of every packet: empty for the namespace `/`.
     namespace: String,
 }
@@ -48,7 +50,7 @@ pub(crate) struct Dial {
 impl Dial {
     /// A connection to this server.
     pub(crate) fn to(address: SocketAddr) -> Self {
-        Self { address, auth: None, headers: Vec::new(), namespace: String::new() }
+        Self { address, auth: None, headers: Vec::new(), query: String::new(), namespace: String::new() }
     }
 
     /// With this `auth` object.
@@ -60,6 +62,12 @@ impl Dial {
     /// With this header on the WebSocket handshake, for example `Origin`.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// With this in the URL's query, `a=b&c=d`.
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.query = query.into();
         self
     }
 
@@ -75,7 +83,7 @@ impl Dial {
     }
 
     async fn handshake(self) -> Result<Client, Refused> {
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", self.address);
+        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket&{}", self.address, self.query);
         let mut request = url.into_client_request().expect("a URL");
         for (name, value) in &self.headers {
             let name = HeaderName::try_from(name).expect("a header name");

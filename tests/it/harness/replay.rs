@@ -33,7 +33,9 @@ impl Play<'_> {
     async fn step(&mut self, action: &Action) -> Result<(), String> {
         match action {
             Action::Set { name, value, times } => self.set(name, value, *times),
-            Action::Connect { client, headers, auth, refused } => self.connect(client, headers, auth.as_ref(), refused.as_ref()).await,
+            Action::Connect { client, query, headers, auth, refused } => {
+                self.connect(client, (query, headers), auth.as_ref(), refused.as_ref()).await
+            }
             Action::Disconnect { client } => {
                 let mut leaver = self.clients.remove(client).ok_or("no such client")?;
                 nothing_left(client, &mut leaver).await?;
@@ -84,12 +86,12 @@ impl Play<'_> {
     async fn connect(
         &mut self,
         name: &str,
-        headers: &[(String, String)],
+        (query, headers): (&str, &[(String, String)]),
         auth: Option<&Value>,
         refused: Option<&Value>,
     ) -> Result<(), String> {
         let auth = auth.map(|a| fill(a, &self.vars)).transpose()?;
-        let mut dial = Dial::to(self.server.address()).auth(auth);
+        let mut dial = Dial::to(self.server.address()).auth(auth).query(&fill_text(query, &self.vars)?);
         for (header, value) in headers {
             dial = dial.header(header, &fill_text(value, &self.vars)?);
         }

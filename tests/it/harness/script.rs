@@ -26,7 +26,7 @@ pub(crate) struct Step {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Action {
     Set { name: String, value: Value, times: usize },
-    Connect { client: String, headers: Headers, auth: Option<Value>, refused: Option<Value> },
+    Connect { client: String, query: String, headers: Headers, auth: Option<Value>, refused: Option<Value> },
     Disconnect { client: String },
     Emit { client: String, event: String, args: Vec<Value>, ack: bool },
     Event { client: String, event: String, args: Option<Value> },
@@ -142,13 +142,17 @@ fn set(rest: &str) -> Result<Action, String> {
 
 fn connect(rest: &str) -> Result<Action, String> {
     let (client, rest) = word(rest);
+    let (query, rest) = match rest.strip_prefix('?') {
+        Some(rest) => word(rest),
+        None => ("", rest),
+    };
     let (headers, rest) = headers(rest)?;
     let (auth, refused) = match rest.strip_prefix("refused ").map(|text| ("", text)).or_else(|| rest.rsplit_once(" refused ")) {
         Some((auth, text)) => (auth, Some(json(text)?)),
         None => (rest, None),
     };
     let auth = if auth.is_empty() { None } else { Some(json(auth)?) };
-    Ok(Action::Connect { client: client.into(), headers, auth, refused })
+    Ok(Action::Connect { client: client.into(), query: query.into(), headers, auth, refused })
 }
 
 fn request(method: &str, rest: &str) -> Result<Action, String> {
@@ -226,8 +230,12 @@ mod tests {
 
     #[test]
     fn clients_carry_headers_auth_and_refusals() {
-        let connect = |headers, auth, refused| Action::Connect { client: "u".into(), headers, auth, refused };
+        let asking =
+            |query: &str, headers, auth, refused| Action::Connect { client: "u".into(), query: query.into(), headers, auth, refused };
+        let connect = |headers, auth, refused| asking("", headers, auth, refused);
         assert_eq!(steps("client u"), [connect(vec![], None, None)]);
+        assert_eq!(steps("client u ?a=b&c=d"), [asking("a=b&c=d", vec![], None, None)]);
+        assert_eq!(steps("client u ?a=b [X-B: c] {}"), [asking("a=b", vec![pair("X-B", "c")], Some(json!({})), None)]);
         assert_eq!(steps("client u refused \"No\""), [connect(vec![], None, Some(json!("No")))]);
         let full = "client u [Origin: http://a:1; X-B: c] {\"token\":\"t\"} refused \"No\"";
         let headers = vec![pair("Origin", "http://a:1"), pair("X-B", "c")];

@@ -20,7 +20,7 @@ async fn get(shop: &Shop, path: &str, origin: Option<&str>) -> Answer {
 
 #[tokio::test]
 async fn s01_pages_of_foreign_origins_open_no_socket_on_either_transport() {
-    let shop = Shop::open(&[("FRONTEND_URL", "https://shop.example.com")]).await;
+    let shop = Shop::open(&[("FRONTEND_URL", "https://shop.example.com"), ("MOUNTS", "support@/")]).await;
     let own = format!("http://{}", shop.server.address());
     let foreign = ["http://evil.example", "https://shop.example.com.evil.example", "http://localhost.evil.example", "null", "file://", ""];
     for origin in foreign {
@@ -39,6 +39,24 @@ async fn s01_pages_of_foreign_origins_open_no_socket_on_either_transport() {
     }
     assert_eq!(get(&shop, POLL, None).await.status, 200);
     assert_alive(&mut shop.dial().connect().await.expect("a client that is no page")).await;
+}
+
+#[tokio::test]
+async fn s01_beside_a_contract_for_any_page_the_others_refuse_foreign_pages_at_connect() {
+    let shop = Shop::open(&[("MOUNTS", "support@/,widget@/widget")]).await;
+    let foreign = "http://evil.example";
+    match shop.dial().header("Origin", foreign).connect().await {
+        Err(Refused::Connect(message)) => assert_eq!(message, "Origin not allowed"),
+        Err(Refused::Handshake(error)) => panic!("refused too early: {error}"),
+        Ok(_) => panic!("a foreign page was let in"),
+    }
+    let widget = shop.dial().namespace("/widget").header("Origin", foreign).auth(json!({})).connect().await;
+    assert_alive(&mut widget.expect("a page of any origin")).await;
+    let rest = |path| get(&shop, path, Some(foreign));
+    let allowed = |headers: &serde_json::Value| headers.get("access-control-allow-origin").cloned();
+    assert_eq!(allowed(&rest("/api/health").await.headers), None);
+    assert_eq!(allowed(&rest("/widget/api/chat/messages/x").await.headers), Some(json!(foreign)));
+    assert_eq!(allowed(&rest("/widgets").await.headers), None, "a path that only begins alike");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Agents' records: seeding, order and availability. Their slots are in `assign`.
 
-use helpline::domain::agent::Agent;
+use helpline::domain::agent::{Agent, Availability};
 
 use super::*;
 
 fn agent(n: u8, capacity: u32) -> Agent {
     let Assignee { id, name } = assignee(n);
-    Agent { id, realm: Realm::Support, name, capacity, available: true, sessions: Vec::new() }
+    let (email, availability) = (Some(format!("$agent{n}@example.org\0").into()), Availability::Online);
+    Agent { email, availability, active_at: at(-1), ..Agent::new(Realm::Support, id, name, capacity, at(-2)) }
 }
 
 /// Seeds available agents, given by number and capacity.
@@ -42,9 +43,61 @@ pub(super) async fn availability_is_what_was_last_declared(store: Arc<dyn Store>
     let agents = seeded(&*store, &[(1, 2), (2, 2)]).await;
     let (id, session) = (&agents[0].id, SessionId::random());
     assert!(store.reserve_slot(id, &session, NOW).await.unwrap());
-    for available in [false, false, true] {
-        let expected = Agent { available, sessions: vec![session.clone()], ..agents[0].clone() };
-        assert_eq!(store.set_availability(id, available).await.unwrap(), Some(expected.clone()));
+    for (ms, availability) in
+        [Availability::Busy, Availability::Busy, Availability::Away, Availability::Offline, Availability::Online].into_iter().enumerate()
+    {
+        let now = at(ms as i64);
+        let expected = Agent { availability, active_at: now, sessions: vec![session.clone()], ..agents[0].clone() };
+        assert_eq!(store.set_availability(id, None, availability, now).await.unwrap(), Some(expected.clone()));
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), [expected, agents[1].clone()]);
     }
+}
+
+pub(super) async fn availability_changes_only_from_what_was_named(store: Arc<dyn Store>) {
+    use Availability::{Away, Busy, Offline, Online};
+    let agents = seeded(&*store, &[(1, 2)]).await;
+    let set = async |from: &[Availability], to| store.set_availability(&agents[0].id, Some(from), to, at(5)).await.unwrap();
+    for from in [&[][..], &[Busy, Offline, Away]] {
+        assert_eq!(set(from, Away).await, None);
+    }
+    assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents, "nothing was changed");
+    for (from, to) in [(&[Online, Busy][..], Away), (&[Away], Online), (&[Online], Busy), (&[Online, Busy], Offline), (&[Offline], Online)]
+    {
+        assert_eq!(set(from, to).await.map(|a| (a.availability, a.active_at)), Some((to, at(5))));
+    }
+}
+
+pub(super) async fn one_of_many_changes_of_availability_wins(store: Arc<dyn Store>) {
+    let id = &seeded(&*store, &[(1, 2)]).await[0].id;
+    for _ in 0..5 {
+        let changes = (0..20).map(|n| {
+            let (store, id) = (store.clone(), id.clone());
+            async move { store.set_availability(&id, Some(&[Availability::Online]), Availability::Away, at(n)).await.unwrap() }
+        });
+        let won: Vec<Agent> = all(changes).await.into_iter().flatten().collect();
+        assert_eq!(won, store.list_agents(Realm::Support).await.unwrap());
+        store.set_availability(id, None, Availability::Online, NOW).await.unwrap().unwrap();
+    }
+}
+
+pub(super) async fn an_agent_is_inserted_once_and_stays_as_it_was(store: Arc<dyn Store>) {
+    let mut agents = seeded(&*store, &[(7, 2), (3, 1)]).await;
+    let same = Agent { name: "Another".into(), ..agent(7, 5) };
+    assert_eq!(store.insert_agent(&same).await.unwrap(), agents[0], "it is there already");
+    for n in [5, 1] {
+        let agent = Agent { sessions: vec![SessionId::random()], ..agent(n, Agent::NO_LIMIT) };
+        assert_eq!(store.insert_agent(&agent).await.unwrap(), agent);
+        agents.push(agent);
+    }
+    assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents);
+    let inserts = (0..20).map(|n| {
+        let store = store.clone();
+        let agent = Agent { name: format!("From task {n}").into(), realm: Realm::Operators, ..agent(10 + n % 2, 2) };
+        async move { store.insert_agent(&agent).await.unwrap() }
+    });
+    let answered = all(inserts).await;
+    let kept = store.list_agents(Realm::Operators).await.unwrap();
+    assert_eq!(kept.len(), 2);
+    assert!(answered.iter().all(|a| kept.contains(a)), "each answer is the agent that is stored");
+    assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents);
 }

@@ -117,7 +117,7 @@ pub(super) async fn sessions_do_not_disturb_each_other(store: Arc<dyn Store>) {
     all(tasks).await;
     stored(&*store, end(&a)).await;
     let after = stored(&*store, message(&b, "still open")).await;
-    assert_eq!(after.head, Head { seq: 21, ordinal: 21, assignment: 0, ended: false });
+    assert_eq!(after.head, Head { seq: 21, ordinal: 21, ..Head::default() });
     for (session, parity) in [(&a, 0), (&b, 1)] {
         let kept = log(&*store, session).await;
         assert_eq!(kept.len(), 21);
@@ -129,7 +129,7 @@ pub(super) async fn sessions_do_not_disturb_each_other(store: Arc<dyn Store>) {
 
 pub(super) async fn the_head_counts_messages_and_assignments(store: Arc<dyn Store>) {
     let session = SessionId::random();
-    let contents = [Content::Assigned(assignee(1)), Content::Message(Body::stored("hi")), Content::Assigned(assignee(2))];
+    let contents = [Content::Assigned(assignee(1)), Content::Message(Body::stored("hi").into()), Content::Assigned(assignee(2))];
     for content in contents {
         let entry = stored(&*store, draft(&session, content.clone())).await;
         assert_eq!(entry.content, content);
@@ -137,6 +137,53 @@ pub(super) async fn the_head_counts_messages_and_assignments(store: Arc<dyn Stor
         assert_eq!(store.last_entry(&session).await.unwrap(), Some(entry));
     }
     let last = stored(&*store, end(&session)).await;
-    assert_eq!(last.head, Head { seq: 4, ordinal: 1, assignment: 2, ended: true });
+    assert_eq!(last.head, Head { seq: 4, ordinal: 1, assignment: 2, ended: true, ..Head::default() });
     assert_eq!(store.head(&session).await.unwrap(), last.head);
+}
+
+pub(super) async fn a_reopening_follows_an_end_and_messages_follow_it(store: Arc<dyn Store>) {
+    let session = SessionId::random();
+    stored(&*store, message(&session, "hi")).await;
+    stored(&*store, notice(&session, "a line of the system")).await;
+    stored(&*store, end(&session)).await;
+    assert_eq!(store.append(keyed(&session, "late", "k")).await.unwrap(), Appended::Ended);
+    let draft = reopening(&session, "active \u{1F44B}");
+    let open = stored(&*store, draft.clone()).await;
+    assert_eq!(open.head, Head { seq: 4, ordinal: 2, notices: 1, ..Head::default() });
+    assert_eq!(store.head(&session).await.unwrap(), open.head);
+    assert_eq!(stored(&*store, draft).await, open, "a retry is the same entry");
+    let next = stored(&*store, keyed(&session, "late", "k")).await;
+    stored(&*store, reopening(&session, "still")).await;
+    let last = stored(&*store, end(&session)).await;
+    assert_eq!(last.head, Head { seq: 7, ordinal: 3, notices: 1, assignment: 0, ended: true });
+    assert_eq!(store.append(message(&session, "later")).await.unwrap(), Appended::Ended);
+    assert_eq!(store.append(keyed(&session, "late", "k")).await.unwrap(), Appended::Duplicate(next));
+    let kept = log(&*store, &session).await;
+    check_log(&kept);
+    assert_eq!(kept[3].content, Content::Opened("active \u{1F44B}".into()));
+}
+
+pub(super) async fn reopenings_that_race_messages_and_ends_keep_the_order(store: Arc<dyn Store>) {
+    for _ in 0..10 {
+        let session = SessionId::random();
+        let drafts = (0..18).map(|n| match n % 6 {
+            0 => end(&session),
+            1 => reopening(&session, "active"),
+            2 => notice(&session, "racing"),
+            _ => message(&session, "racing"),
+        });
+        let appended = all(drafts.map(|draft| appending(&store, draft))).await;
+        let mut answered: Vec<Entry> = Vec::new();
+        for outcome in appended {
+            match outcome {
+                Appended::Stored(entry) => answered.push(entry),
+                Appended::Ended => {}
+                Appended::Duplicate(_) => panic!("there were no keys"),
+            }
+        }
+        answered.sort_by_key(Entry::seq);
+        let kept = log(&*store, &session).await;
+        check_log(&kept);
+        assert_eq!(kept, answered);
+    }
 }

@@ -1,5 +1,6 @@
 //! Assignment under concurrency: claims, ends and slots. Agents' records are in `agents`.
 
+use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::session::Status;
 
 use super::agents::seeded;
@@ -26,7 +27,7 @@ pub(super) async fn an_end_that_races_a_claim_names_the_agent_to_free(store: Arc
         };
         let finish = {
             let (store, id) = (store.clone(), session.id.clone());
-            tokio::spawn(async move { store.finish_session(&id, at(2), "done").await.unwrap() })
+            tokio::spawn(async move { store.finish_session(&id, 1, at(2), "done").await.unwrap() })
         };
         let (claimed, old) = (claim.await.unwrap(), finish.await.unwrap().expect("one end finds it open"));
         assert_eq!(old.agent, claimed.map(|s| s.agent.unwrap()), "the old document names whoever won a claim");
@@ -61,6 +62,17 @@ pub(super) async fn slots_never_pass_the_capacity(store: Arc<dyn Store>) {
     }
 }
 
+pub(super) async fn an_agent_without_a_limit_takes_every_session(store: Arc<dyn Store>) {
+    let agents = seeded(&*store, &[(1, Agent::NO_LIMIT)]).await;
+    let reserve = (0..60).map(|_| {
+        let (store, agent) = (store.clone(), agents[0].id.clone());
+        async move { store.reserve_slot(&agent, &SessionId::random(), NOW).await.unwrap() }
+    });
+    assert_eq!(all(reserve).await, [true; 60]);
+    let agent = store.find_agent(&agents[0].id).await.unwrap().unwrap();
+    assert_eq!((agent.sessions.len(), agent.capacity), (60, Agent::NO_LIMIT));
+}
+
 pub(super) async fn a_slot_is_held_once_and_released_once(store: Arc<dyn Store>) {
     seeded(&*store, &[(1, 2)]).await;
     let (agent, one, two, three) = (AgentId::seeded(1), SessionId::random(), SessionId::random(), SessionId::random());
@@ -73,12 +85,12 @@ pub(super) async fn a_slot_is_held_once_and_released_once(store: Arc<dyn Store>)
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap());
     assert!(!store.reserve_slot(&agent, &three, NOW).await.unwrap(), "full");
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap(), "full, but its own");
-    store.set_availability(&agent, false).await.unwrap().unwrap();
+    store.set_availability(&agent, None, Availability::Busy, NOW).await.unwrap().unwrap();
     assert!(store.release_slot(&agent, &one).await.unwrap());
     assert!(!store.release_slot(&agent, &one).await.unwrap(), "freed already");
     assert!(!store.reserve_slot(&agent, &three, NOW).await.unwrap(), "not available");
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap(), "not available, but its own");
-    store.set_availability(&agent, true).await.unwrap().unwrap();
+    store.set_availability(&agent, None, Availability::Online, NOW).await.unwrap().unwrap();
     assert!(store.reserve_slot(&agent, &three, NOW).await.unwrap());
 }
 

@@ -1,8 +1,11 @@
 //! What is stored comes back as it was, also after the store was closed and opened again.
 
-use helpline::domain::agent::Agent;
-use helpline::domain::store::Totals;
+use helpline::domain::account::Account;
+use helpline::domain::agent::{Agent, Availability};
+use helpline::domain::entry::{Form, Message};
+use helpline::domain::store::{Listed, SessionQuery, Totals};
 
+use super::accounts::account;
 use super::agents::seeded;
 use super::*;
 
@@ -38,11 +41,11 @@ pub(super) async fn texts_survive_byte_for_byte(store: Arc<dyn Store>) {
 
 pub(super) async fn people_survive_whole(store: Arc<dyn Store>) {
     let who = Person { name: Some("Ann \"😀\"\0".into()), email: Some("ann@example.org".into()), ..visitor("$a.b:c\0d") };
-    let session = Session::open(who.clone(), NOW);
-    assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+    let session = Session { group: Some("ACME \"😀\"\0".into()), label: Some("$new".into()), ..Session::open(who.clone(), NOW) };
+    assert_eq!(insert(&*store, &session).await, Inserted::Created);
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(session.clone()));
     let other = Session::open(visitor("$a.b:c\0e"), NOW);
-    assert_eq!(store.insert_session(&other).await.unwrap(), Inserted::Created, "ids are compared byte for byte");
+    assert_eq!(insert(&*store, &other).await, Inserted::Created, "ids are compared byte for byte");
     for author in [who, Person::new(Realm::Support, "a1", Role::Agent), Person::new(Realm::Support, "m", Role::System)] {
         let entry = stored(&*store, Draft { author: author.clone(), at: Timestamp(-1), ..message(&session.id, "hi") }).await;
         assert_eq!((entry.author.clone(), entry.at), (author, Timestamp(-1)));
@@ -70,6 +73,8 @@ pub(super) struct Kept {
     entries: Vec<Entry>,
     agents: Vec<Agent>,
     slots: Vec<(AgentId, SessionId)>,
+    listed: Listed,
+    account: Account,
     totals: Totals,
     first_start: Timestamp,
 }
@@ -81,11 +86,21 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     let [waiting, active, ended] = [opened(store, "w", 1).await.id, opened(store, "a", 2).await.id, opened(store, "e", 3).await.id];
     assert!(store.reserve_slot(&AgentId::seeded(1), &active, NOW).await.unwrap());
     store.claim_session(&active, &assignee(1), NOW).await.unwrap().unwrap();
-    store.finish_session(&ended, at(9), "done").await.unwrap().unwrap();
-    store.set_availability(&AgentId::seeded(2), false).await.unwrap().unwrap();
-    for draft in [keyed(&active, "hi", "k"), draft(&active, Content::Assigned(assignee(1))), end(&active)] {
+    store.finish_session(&ended, 1, at(9), "done").await.unwrap().unwrap();
+    store.set_availability(&AgentId::seeded(2), None, Availability::Away, at(5)).await.unwrap().unwrap();
+    let picture = Content::Message(Message { form: Form::Image, signed: false, ..Body::stored("data:").into() });
+    let told =
+        [keyed(&active, "hi", "k"), notice(&active, "joined"), draft(&active, picture), draft(&active, Content::Assigned(assignee(1)))];
+    for draft in told.into_iter().chain([reopening(&active, "still"), end(&active)]) {
         stored(store, draft).await;
     }
+    let read = log(store, &active).await[0].id.clone();
+    store.mark_message_read(&read, at(4)).await.unwrap().unwrap();
+    store.mark_session_read(&waiting, 3).await.unwrap().unwrap();
+    store.reopen_session(&waiting, 2, at(4), "new").await.unwrap();
+    store.touch_session(&active, at(6)).await.unwrap();
+    let account = account("ann@example.org");
+    assert!(store.insert_account(&account).await.unwrap());
     let mut sessions = Vec::new();
     for id in [&waiting, &active, &ended] {
         sessions.push(store.find_session(id).await.unwrap().unwrap());
@@ -95,6 +110,8 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
         entries: log(store, &active).await,
         agents: store.list_agents(Realm::Support).await.unwrap(),
         slots: store.list_slots(Realm::Support, at(1)).await.unwrap(),
+        listed: store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap(),
+        account,
         totals: store.totals(Realm::Support).await.unwrap(),
         first_start,
     }
@@ -107,9 +124,17 @@ impl Kept {
             assert_eq!(store.find_session(&session.id).await.unwrap().as_ref(), Some(session));
         }
         let active = &self.sessions[1].id;
-        assert_eq!(self.entries.len(), 3);
+        assert_eq!(self.entries.len(), 6);
         assert_eq!(log(store, active).await, self.entries);
-        assert_eq!(store.list_messages(active, 0, 10).await.unwrap(), self.entries[..1]);
+        assert_eq!(store.list_messages(active, 0, 10).await.unwrap(), self.entries[..3]);
+        assert_eq!(self.entries[0].read_at, Some(at(4)));
+        let picture = self.entries[2].message().unwrap();
+        assert_eq!((picture.form, picture.signed), (Form::Image, false));
+        assert_eq!(store.last_messages(std::slice::from_ref(active), false).await.unwrap(), [Some(self.entries[2].clone())]);
+        let waiting = &self.sessions[0];
+        assert_eq!((waiting.label.as_deref(), waiting.state_seq, waiting.read_ordinal), (Some("new"), 2, 3));
+        assert_eq!(store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap(), self.listed);
+        assert_eq!(store.find_account(&self.account.id).await.unwrap().as_ref(), Some(&self.account));
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), self.agents);
         assert_eq!(self.slots, [(AgentId::seeded(1), active.clone())]);
         assert_eq!(store.list_slots(Realm::Support, at(1)).await.unwrap(), self.slots);

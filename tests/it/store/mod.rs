@@ -14,12 +14,16 @@ use helpline::domain::store::{Appended, Inserted, Store};
 use helpline::domain::time::Timestamp;
 use tokio::task::JoinSet;
 
+mod accounts;
 mod agents;
 mod append;
 mod assign;
 mod durable;
+mod last;
+mod lists;
 mod pages;
 mod sessions;
+mod states;
 
 /// Stamps the whole suite for the fixture in scope.
 macro_rules! contract_suite {
@@ -33,9 +37,13 @@ macro_rules! contract_suite {
             append::a_retry_with_the_same_id_is_the_same_entry,
             append::sessions_do_not_disturb_each_other,
             append::the_head_counts_messages_and_assignments,
+            append::a_reopening_follows_an_end_and_messages_follow_it,
+            append::reopenings_that_race_messages_and_ends_keep_the_order,
             pages::pages_are_gap_free_while_a_writer_runs,
             pages::messages_are_listed_without_other_kinds,
             pages::unknown_ids_are_absent,
+            last::last_messages_pass_over_what_is_none,
+            last::a_message_keeps_its_first_reading,
             sessions::one_of_50_inserts_of_a_visitor_is_created,
             sessions::finish_frees_the_open_key_and_answers_the_old_document_once,
             sessions::claim_needs_a_waiting_session,
@@ -43,14 +51,34 @@ macro_rules! contract_suite {
             sessions::open_sessions_are_paged_by_id,
             sessions::sessions_of_an_agent_are_listed_newest_first,
             sessions::totals_count_sessions_messages_and_time,
+            lists::queries_answer_what_they_say_last_changed_first,
+            lists::keywords_are_text_and_nothing_else,
+            states::sessions_without_a_key_are_always_stored,
+            states::a_transfer_needs_the_assignment_that_was_seen,
+            states::one_of_many_transfers_wins,
+            states::an_end_that_races_a_transfer_names_the_agent_to_free,
+            states::ends_and_reopenings_happen_in_the_order_of_the_log,
+            states::ends_and_reopenings_that_race_agree_on_the_last_one,
+            states::a_reopened_session_gets_no_key_back,
+            states::a_label_for_an_open_session_leaves_its_key,
+            states::speaking_raises_the_time_and_never_lowers_it,
+            states::read_marks_only_rise_and_each_rise_is_answered_once,
             assign::one_of_many_claims_wins,
             assign::an_end_that_races_a_claim_names_the_agent_to_free,
             assign::slots_never_pass_the_capacity,
+            assign::an_agent_without_a_limit_takes_every_session,
             assign::a_slot_is_held_once_and_released_once,
             assign::slots_are_listed_by_age,
             agents::agents_are_seeded_once_and_keep_their_order,
             agents::a_realm_with_agents_is_not_seeded,
             agents::availability_is_what_was_last_declared,
+            agents::availability_changes_only_from_what_was_named,
+            agents::one_of_many_changes_of_availability_wins,
+            agents::an_agent_is_inserted_once_and_stays_as_it_was,
+            accounts::an_address_has_one_account_in_its_realm,
+            accounts::one_of_many_inserts_of_an_address_is_stored,
+            accounts::a_removed_account_frees_its_address,
+            accounts::a_password_is_replaced_by_one_of_many,
             durable::texts_survive_byte_for_byte,
             durable::people_survive_whole,
             durable::the_first_start_stays,
@@ -82,6 +110,7 @@ macro_rules! stamp {
 use stamp;
 
 mod mongo;
+mod mongo_earlier;
 mod mongo_faults;
 mod mongo_lost_replies;
 mod mongo_only;
@@ -112,7 +141,7 @@ fn draft(session: &SessionId, content: Content) -> Draft {
 }
 
 fn message(session: &SessionId, text: &str) -> Draft {
-    draft(session, Content::Message(Body::stored(text)))
+    draft(session, Content::Message(Body::stored(text).into()))
 }
 
 fn keyed(session: &SessionId, text: &str, name: &str) -> Draft {
@@ -131,10 +160,25 @@ async fn stored(store: &dyn Store, draft: Draft) -> Entry {
     }
 }
 
+/// A line of the system.
+fn notice(session: &SessionId, text: &str) -> Draft {
+    Draft { author: Person::new(Realm::Support, "system", Role::System), ..message(session, text) }
+}
+
+/// The session is open again, or still, under this word.
+fn reopening(session: &SessionId, word: &str) -> Draft {
+    draft(session, Content::Opened(word.into()))
+}
+
+/// Inserts a session under the key of its visitor.
+async fn insert(store: &dyn Store, session: &Session) -> Inserted {
+    store.insert_session(session, Some(&session.visitor.key())).await.unwrap()
+}
+
 /// Inserts a fresh waiting session of this visitor, opened `ms` after the suite's present.
 async fn opened(store: &dyn Store, who: &str, ms: i64) -> Session {
     let session = Session::open(visitor(who), at(ms));
-    assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+    assert_eq!(insert(store, &session).await, Inserted::Created);
     session
 }
 

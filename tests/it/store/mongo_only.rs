@@ -4,24 +4,25 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
 use futures_util::future::join_all;
-use helpline::domain::agent::Agent;
+use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::entry::Content;
 use helpline::domain::error::StoreError;
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
 use helpline::domain::principal::{Person, Realm, Role};
 use helpline::domain::session::{Assignee, Session};
-use helpline::domain::store::{Appended, Inserted, Store};
+use helpline::domain::store::{Appended, Inserted, SessionQuery, Store};
 use helpline::domain::time::Timestamp;
 use helpline::store::mongo::{open, open_with};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 
+use super::accounts::account;
 use super::mongo_server::{Place, end, keyed, message, numbers, on_database, original_message, stored};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 fn agent(n: u8, capacity: u32) -> Agent {
-    Agent { id: AgentId::seeded(n), realm: Realm::Support, name: "Ann".into(), capacity, available: true, sessions: Vec::new() }
+    Agent { availability: Availability::Online, ..Agent::new(Realm::Support, AgentId::seeded(n), "Ann", capacity, NOW) }
 }
 
 fn visitor(id: &str) -> Person {
@@ -47,12 +48,24 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         let weak = Place { uri: format!("{}?w=1&journal=false&readConcernLevel=local", place.uri), name: place.name.clone() };
         let (store, heard) = overheard(&weak).await;
         let session = Session::open(visitor("u1"), NOW);
-        store.insert_session(&session).await.unwrap();
+        store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         store.seed_agents(Realm::Support, &[agent(1, 2)]).await.unwrap();
         stored(&store, message(&session.id, "hi")).await;
         store.reserve_slot(&agent(1, 2).id, &session.id, NOW).await.unwrap();
         store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
-        store.finish_session(&session.id, NOW, "done").await.unwrap();
+        store.finish_session(&session.id, 1, NOW, "done").await.unwrap();
+        store.reopen_session(&session.id, 2, NOW, "active").await.unwrap();
+        store.touch_session(&session.id, NOW).await.unwrap();
+        store.mark_session_read(&session.id, 1).await.unwrap();
+        store.mark_message_read(&store.last_entry(&session.id).await.unwrap().unwrap().id, NOW).await.unwrap().unwrap();
+        store.insert_agent(&agent(2, 2)).await.unwrap();
+        store.set_availability(&agent(2, 2).id, None, Availability::Busy, NOW).await.unwrap().unwrap();
+        let ann = account("ann@example.org");
+        assert!(store.insert_account(&ann).await.unwrap());
+        assert!(store.replace_password(&ann.id, &ann.password, &ann.password).await.unwrap());
+        store.remove_account(&ann.id).await.unwrap();
+        store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap();
+        store.last_messages(std::slice::from_ref(&session.id), false).await.unwrap();
         store.list_entries(&session.id, 0, 10).await.unwrap();
         store.list_messages(&session.id, 0, 10).await.unwrap();
         store.last_entry(&session.id).await.unwrap().unwrap();
@@ -70,7 +83,7 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
             }
             seen.push(name);
         }
-        for name in ["insert", "findAndModify", "update", "createIndexes", "find"] {
+        for name in ["insert", "findAndModify", "update", "delete", "createIndexes", "find", "aggregate"] {
             assert!(seen.contains(&name), "no {name} was sent");
         }
     })
@@ -112,7 +125,7 @@ async fn hexadecimal_ids_are_object_ids_in_the_database_and_the_same_text_outsid
         let hex = SessionId::parse("507f1f77bcf86cd799439011").unwrap();
         let mut session = Session::open(Person { name: Some("$set".into()), email: Some("a@b".into()), ..visitor("u.$1") }, NOW);
         session.id = hex.clone();
-        assert_eq!(store.insert_session(&session).await.unwrap(), Inserted::Created);
+        assert_eq!(store.insert_session(&session, Some(&session.visitor.key())).await.unwrap(), Inserted::Created);
         let taken = Assignee { id: AgentId::stored("507f1f77bcf86cd799439012"), name: "Ann".into() };
         let mut draft = message(&hex, "hi");
         (draft.id, draft.content) = (EntryId::stored("507f1f77bcf86cd799439013"), Content::Assigned(taken.clone()));
@@ -148,7 +161,7 @@ async fn paging_over_open_sessions_reaches_text_ids_and_object_ids() {
         ];
         for id in ids {
             let session = Session { id: SessionId::stored(id), ..Session::open(visitor(id), NOW) };
-            store.insert_session(&session).await.unwrap();
+            store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
@@ -178,10 +191,21 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
             names
         };
         assert_eq!(names("messages").await, ["_id_", "messages_client_key", "messages_session_ordinal", "messages_session_seq"]);
-        assert_eq!(
-            names("sessions").await,
-            ["_id_", "sessions_agent_created", "sessions_realm_status_created", "sessions_status_id", "sessions_visit"]
-        );
+        let sessions = [
+            "_id_",
+            "sessions_agent_created",
+            "sessions_realm_agent_updated",
+            "sessions_realm_status_created",
+            "sessions_realm_status_updated",
+            "sessions_realm_updated",
+            "sessions_realm_visitor_updated",
+            "sessions_spoken_updated",
+            "sessions_status_id",
+            "sessions_visit",
+        ];
+        assert_eq!(names("sessions").await, sessions);
+        assert_eq!(names("agents").await, ["_id_", "agents_realm_position"]);
+        assert_eq!(names("accounts").await, ["_id_", "accounts_realm_email"]);
     })
     .await;
 }
@@ -208,6 +232,25 @@ async fn a_node_with_an_old_head_in_memory_neither_skips_nor_doubles_nor_refuses
             assert_eq!(store.append(again).await.unwrap(), Appended::Stored(last.clone()));
         }
         assert_eq!(numbers(&here, &session).await, (1..=7).collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_remembers_an_end_or_an_opening_sees_what_another_node_made_of_it() {
+    on_database(|place| async move {
+        let (here, there) = (place.open().await, place.open().await);
+        let session = SessionId::random();
+        let reopening = || helpline::domain::entry::Draft { content: Content::Opened("active".into()), ..message(&session, "") };
+        stored(&here, message(&session, "1")).await;
+        stored(&here, end(&session)).await;
+        assert_eq!(there.append(message(&session, "late")).await.unwrap(), Appended::Ended);
+        assert_eq!(stored(&there, reopening()).await.seq(), 3);
+        assert_eq!(stored(&here, message(&session, "4")).await.seq(), 4);
+        stored(&there, end(&session)).await;
+        assert_eq!(here.append(message(&session, "late")).await.unwrap(), Appended::Ended);
+        assert_eq!(stored(&here, reopening()).await.seq(), 6);
+        assert_eq!(numbers(&there, &session).await, [1, 2, 3, 4, 5, 6]);
     })
     .await;
 }
@@ -292,13 +335,13 @@ async fn a_visitor_who_comes_to_two_nodes_at_once_gets_one_session_each_time() {
         for _ in 0..5 {
             let inserts = (0..10).map(|n| {
                 let store = &nodes[n % 2];
-                async move { store.insert_session(&Session::open(visitor("u1"), NOW)).await.unwrap() }
+                async move { store.insert_session(&Session::open(visitor("u1"), NOW), Some("support:u1")).await.unwrap() }
             });
             let created = join_all(inserts).await.into_iter().filter(|i| *i == Inserted::Created).count();
             assert_eq!(created, 1);
             let open = nodes[0].list_open(None, 10).await.unwrap();
             assert_eq!(open.len(), 1);
-            nodes[1].finish_session(&open[0].id, NOW, "done").await.unwrap().unwrap();
+            nodes[1].finish_session(&open[0].id, 1, NOW, "done").await.unwrap().unwrap();
         }
     })
     .await;
@@ -309,7 +352,7 @@ async fn values_that_this_server_never_wrote_are_reported_with_their_id() {
     on_database(|place| async move {
         let store = place.open().await;
         let session = Session::open(visitor("u1"), NOW);
-        store.insert_session(&session).await.unwrap();
+        store.insert_session(&session, Some(&session.visitor.key())).await.unwrap();
         let sessions = place.raw().await.collection::<Document>("sessions");
         sessions.update_one(doc! {}, doc! { "$set": { "status": "archived" } }).await.unwrap();
         let error = store.find_session(&session.id).await.unwrap_err();
@@ -324,12 +367,12 @@ async fn figures_count_sessions_their_time_and_their_messages() {
         let store = place.open().await;
         let sessions: Vec<_> = ["a", "b", "c"].map(|v| Session::open(visitor(v), NOW)).to_vec();
         for session in &sessions {
-            store.insert_session(session).await.unwrap();
+            store.insert_session(session, Some(&session.visitor.key())).await.unwrap();
             stored(&store, message(&session.id, "hi")).await;
         }
         stored(&store, message(&sessions[0].id, "ho")).await;
         stored(&store, end(&sessions[0].id)).await;
-        store.finish_session(&sessions[0].id, NOW.plus_ms(700), "done").await.unwrap();
+        store.finish_session(&sessions[0].id, 1, NOW.plus_ms(700), "done").await.unwrap();
         let totals = store.totals(Realm::Support).await.unwrap();
         assert_eq!((totals.waiting, totals.active, totals.ended, totals.messages, totals.ended_duration_ms), (2, 0, 1, 4, 700));
     })

@@ -105,7 +105,7 @@ pub(super) fn message(session: &SessionId, text: &str) -> Draft {
         at: Timestamp(1_700_000_000_123),
         author: Person::new(Realm::Support, "u1", Role::Visitor),
         client_key: None,
-        content: Content::Message(Body::stored(text)),
+        content: Content::Message(Body::stored(text).into()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reading the log by pages, and what is absent. Appending is in `append`.
 
+use helpline::domain::agent::Availability;
+
 use super::*;
 
 pub(super) async fn pages_are_gap_free_while_a_writer_runs(store: Arc<dyn Store>) {
@@ -60,7 +62,10 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     let (session, agent) = (SessionId::random(), AgentId::seeded(99));
     assert_eq!(store.find_session(&session).await.unwrap(), None);
     assert_eq!(store.claim_session(&session, &assignee(1), NOW).await.unwrap(), None);
-    assert_eq!(store.finish_session(&session, NOW, "x").await.unwrap(), None);
+    assert_eq!(store.finish_session(&session, 1, NOW, "x").await.unwrap(), None);
+    assert_eq!(store.transfer_session(&session, 0, &assignee(1), NOW).await.unwrap(), None);
+    store.reopen_session(&session, 1, NOW, "active").await.unwrap();
+    assert_eq!(store.find_session(&session).await.unwrap(), None, "a re-opening makes no session");
     assert_eq!(store.find_by_key(&session, &visitor("v1"), &key("k")).await.unwrap(), None);
     assert_eq!(store.head(&session).await.unwrap(), Head::default());
     assert_eq!(store.last_entry(&session).await.unwrap(), None);
@@ -71,7 +76,7 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     assert_eq!(store.list_agents(Realm::Support).await.unwrap(), []);
     assert_eq!(store.list_slots(Realm::Support, at(1)).await.unwrap(), []);
     assert_eq!(store.find_agent(&agent).await.unwrap(), None);
-    assert_eq!(store.set_availability(&agent, true).await.unwrap(), None);
+    assert_eq!(store.set_availability(&agent, None, Availability::Online, NOW).await.unwrap(), None);
     assert!(!store.reserve_slot(&agent, &session, NOW).await.unwrap());
     assert!(!store.release_slot(&agent, &session).await.unwrap());
 }

@@ -12,7 +12,7 @@ pub(super) async fn one_of_50_inserts_of_a_visitor_is_created(store: Arc<dyn Sto
         let store = store.clone();
         async move {
             let session = Session::open(visitor("v1"), at(n));
-            (session.clone(), store.insert_session(&session).await.unwrap())
+            (session.clone(), insert(&*store, &session).await)
         }
     });
     let (created, present): (Vec<_>, Vec<_>) = all(inserts).await.into_iter().partition(|(_, i)| *i == Inserted::Created);
@@ -21,24 +21,30 @@ pub(super) async fn one_of_50_inserts_of_a_visitor_is_created(store: Arc<dyn Sto
     assert!(present.iter().all(|(_, i)| *i == Inserted::Exists(the_one.clone())));
     assert!(present.iter().all(|(s, _)| s.id != the_one.id));
     assert_eq!(store.list_open(None, 100).await.unwrap(), std::slice::from_ref(the_one));
-    assert_eq!(store.insert_session(the_one).await.unwrap(), Inserted::Exists(the_one.clone()), "repeating is harmless");
+    assert_eq!(insert(&*store, the_one).await, Inserted::Exists(the_one.clone()), "repeating is harmless");
     opened(&*store, "v2", 0).await;
 }
 
 pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
     let active = store.claim_session(&session.id, &assignee(1), at(1)).await.unwrap().unwrap();
-    assert_eq!(store.insert_session(&Session::open(visitor("v1"), at(2))).await.unwrap(), Inserted::Exists(active.clone()));
+    assert_eq!(insert(&*store, &Session::open(visitor("v1"), at(2))).await, Inserted::Exists(active.clone()));
     let ends = (0..10).map(|_| {
         let (store, id) = (store.clone(), session.id.clone());
-        async move { store.finish_session(&id, at(3), "bye \u{1F44B}").await.unwrap() }
+        async move { store.finish_session(&id, 1, at(3), "bye \u{1F44B}").await.unwrap() }
     });
     let olds: Vec<Session> = all(ends).await.into_iter().flatten().collect();
     assert_eq!(olds, std::slice::from_ref(&active));
-    let over =
-        Session { status: Status::Ended, ended_at: Some(at(3)), end_reason: Some("bye \u{1F44B}".into()), updated_at: at(3), ..active };
+    let over = Session {
+        status: Status::Ended,
+        state_seq: 1,
+        ended_at: Some(at(3)),
+        end_reason: Some("bye \u{1F44B}".into()),
+        updated_at: at(3),
+        ..active
+    };
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(over.clone()));
-    assert_eq!(store.finish_session(&session.id, at(9), "again").await.unwrap(), None);
+    assert_eq!(store.finish_session(&session.id, 1, at(9), "again").await.unwrap(), None);
     let next = opened(&*store, "v1", 4).await;
     assert_eq!(store.find_session(&session.id).await.unwrap(), Some(over));
     assert_eq!(store.list_open(None, 10).await.unwrap(), [next]);
@@ -53,7 +59,7 @@ pub(super) async fn claim_needs_a_waiting_session(store: Arc<dyn Store>) {
     assert_eq!(store.claim_session(id, &assignee(2), at(3)).await.unwrap(), None, "it is active");
     assert_eq!(store.find_session(id).await.unwrap(), Some(active));
     assert_eq!(store.list_waiting(Realm::Support, 10).await.unwrap(), []);
-    store.finish_session(id, at(7), "done").await.unwrap().unwrap();
+    store.finish_session(id, 1, at(7), "done").await.unwrap().unwrap();
     assert_eq!(store.claim_session(id, &assignee(1), at(8)).await.unwrap(), None, "it has ended");
     let over = store.find_session(id).await.unwrap().unwrap();
     assert_eq!((over.status, over.agent, over.assignment), (Status::Ended, Some(assignee(1)), 1), "the agent is kept after the end");
@@ -67,7 +73,7 @@ pub(super) async fn waiting_sessions_are_listed_oldest_first(store: Arc<dyn Stor
     let active = opened(&*store, "active", 0).await;
     store.claim_session(&active.id, &assignee(1), NOW).await.unwrap().unwrap();
     let ended = opened(&*store, "ended", 0).await;
-    store.finish_session(&ended.id, NOW, "done").await.unwrap().unwrap();
+    store.finish_session(&ended.id, 1, NOW, "done").await.unwrap().unwrap();
     waiting.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     assert_eq!(store.list_waiting(Realm::Support, 100).await.unwrap(), waiting);
     assert_eq!(store.list_waiting(Realm::Support, 2).await.unwrap(), waiting[..2]);
@@ -79,7 +85,7 @@ pub(super) async fn open_sessions_are_paged_by_id(store: Arc<dyn Store>) {
     for n in 0..25 {
         let mut session = opened(&*store, &format!("v{n}"), n).await;
         match n % 5 {
-            0 => drop(store.finish_session(&session.id, NOW, "done").await.unwrap().unwrap()),
+            0 => drop(store.finish_session(&session.id, 1, NOW, "done").await.unwrap().unwrap()),
             1 => session = store.claim_session(&session.id, &assignee(1), NOW).await.unwrap().unwrap(),
             _ => {}
         }
@@ -104,7 +110,7 @@ pub(super) async fn sessions_of_an_agent_are_listed_newest_first(store: Arc<dyn 
         let session = opened(&*store, &format!("v{n}"), ms).await;
         store.claim_session(&session.id, &assignee(1), at(60)).await.unwrap().unwrap();
         if n % 2 == 0 {
-            store.finish_session(&session.id, at(70), "done").await.unwrap().unwrap();
+            store.finish_session(&session.id, 1, at(70), "done").await.unwrap().unwrap();
         }
         mine.push(store.find_session(&session.id).await.unwrap().unwrap());
     }
@@ -135,7 +141,7 @@ pub(super) async fn totals_count_sessions_messages_and_time(store: Arc<dyn Store
         }
         if n >= 4 {
             stored(&*store, end(&id)).await;
-            store.finish_session(&id, at(1000 * n), "done").await.unwrap().unwrap();
+            store.finish_session(&id, 1, at(1000 * n), "done").await.unwrap().unwrap();
         }
         ids.insert(id);
     }

@@ -8,17 +8,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Caller, Input, PathId, Problem, Rest, session_id, success};
-use crate::dialect::support::calls::read_client_key;
+use super::{Caller, Input, PathId, Problem, session_id, success};
+use crate::dialect::Context;
 use crate::dialect::support::views::{self, MessageView};
 use crate::dialect::support::{MESSAGE_LIMIT, named_person, person_id, role_of};
-use crate::dialect::wire::{filled, text};
+use crate::dialect::wire::{client_key, filled, text};
 use crate::domain::agent::Agent;
-use crate::domain::desk::Post;
+use crate::domain::desk::{Opening, Post};
 use crate::domain::entry::{Body, BodyError, trim};
 use crate::domain::error::Error;
 use crate::domain::ids::AgentId;
-use crate::domain::principal::{Person, Principal, Role};
+use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
 use crate::http::vitals;
 
@@ -26,7 +26,7 @@ use crate::http::vitals;
 const REASON_LIMIT: usize = 1_000;
 
 /// `POST /api/chat/start-session`.
-pub(super) async fn start_session(State(rest): State<Rest>, Caller(who): Caller, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn start_session(State(rest): State<Context>, Caller(who): Caller, Input(body): Input) -> Result<Response, Problem> {
     let id = text(&body, "userId").and_then(person_id);
     let id = id.ok_or(Problem::Invalid("INVALID_USER_ID", "userId is required and must be a non-empty string"))?;
     let claimed = match body.get("userType") {
@@ -37,10 +37,11 @@ pub(super) async fn start_session(State(rest): State<Rest>, Caller(who): Caller,
     let role = who.person().filter(|_| !who.is_privileged()).map_or(claimed, |p| p.role);
     let short = |field: &str| text(&body, field).and_then(person_id).map(Into::into);
     let visitor = Person { name: short("userName"), email: short("userEmail"), ..named_person(id, role) };
-    let session = rest.desk.start_session(&who, visitor).await.map_err(|e| match e {
+    let opened = rest.desk.start_session(&who, Opening::by(visitor)).await.map_err(|e| match e {
         Error::Forbidden => Problem::Forbidden("userId does not match the token"),
-        other => other.into(),
+        other => Problem::from(other),
     })?;
+    let session = opened.session;
     let agent = agent_of(&rest, &session).await?;
     Ok(success(StatusCode::CREATED, "Chat session created successfully", views::started(&session, agent.as_ref())))
 }
@@ -48,7 +49,7 @@ pub(super) async fn start_session(State(rest): State<Rest>, Caller(who): Caller,
 const WRONG_USER_TYPE: Problem = Problem::Invalid("INVALID_USER_TYPE", "userType must be either \"user\" or \"agent\"");
 
 /// `GET /api/chat/session/:sessionId`.
-pub(super) async fn session(State(rest): State<Rest>, Caller(who): Caller, PathId(id): PathId) -> Result<Response, Problem> {
+pub(super) async fn session(State(rest): State<Context>, Caller(who): Caller, PathId(id): PathId) -> Result<Response, Problem> {
     let (session, head) = rest.desk.head(&who, &session_id(&id)?).await?;
     let agent = agent_of(&rest, &session).await?;
     let data = views::session(&session, agent.as_ref(), Some(head.ordinal), rest.desk.now());
@@ -57,7 +58,7 @@ pub(super) async fn session(State(rest): State<Rest>, Caller(who): Caller, PathI
 
 /// `GET /api/chat/messages/:sessionId`.
 pub(super) async fn messages(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     Caller(who): Caller,
     PathId(id): PathId,
     Query(page): Query<HashMap<String, String>>,
@@ -87,7 +88,7 @@ pub(super) async fn messages(
 
 /// `POST /api/chat/send-message/:sessionId`.
 pub(super) async fn send_message(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     Caller(who): Caller,
     PathId(id): PathId,
     Input(body): Input,
@@ -99,9 +100,8 @@ pub(super) async fn send_message(
         BodyError::TooLong => Problem::Invalid("MESSAGE_TOO_LONG", "message cannot exceed 1000 characters"),
     })?;
     let author = author(&who, &body)?;
-    let client_key =
-        read_client_key(&body).map_err(|()| Problem::Invalid("INVALID_CLIENT_KEY", "clientKey must be a string of 1 to 128 bytes"))?;
-    let posted = rest.desk.post_message(&who, author, &session_id(&id)?, Post { body: text, client_key }).await?;
+    let key = client_key(&body).map_err(|_| Problem::Invalid("INVALID_CLIENT_KEY", "clientKey must be a string of 1 to 128 bytes"))?;
+    let posted = rest.desk.post_message(&who, author, &session_id(&id)?, Post::text(text, key)).await?;
     Ok(success(StatusCode::CREATED, "Message sent successfully", views::posted(&posted)))
 }
 
@@ -130,7 +130,7 @@ fn author(who: &Principal, body: &Value) -> Result<Person, Problem> {
 
 /// `POST /api/chat/end-session/:sessionId`, and the sibling's `POST /api/chat/session/:sessionId/end`.
 pub(super) async fn end_session(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     Caller(who): Caller,
     PathId(id): PathId,
     Input(body): Input,
@@ -145,7 +145,7 @@ pub(super) async fn end_session(
 
 /// `GET /api/chat/agent/:agentId/sessions?status=`, of the sibling.
 pub(super) async fn sessions_of_agent(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     Caller(who): Caller,
     PathId(id): PathId,
     Query(filter): Query<HashMap<String, String>>,
@@ -154,7 +154,7 @@ pub(super) async fn sessions_of_agent(
         None => None,
         Some(name) => Some(Status::named(name).ok_or(Problem::Invalid("INVALID_STATUS", "status must be waiting, active, or ended"))?),
     };
-    let id = AgentId::stored(id);
+    let id = AgentId::of(Realm::Support, &id);
     let sessions = rest.desk.sessions_of_agent(&who, &id, status).await?;
     let agent = rest.desk.agent(&id).await?;
     let rows: Vec<Value> = sessions.iter().map(|s| views::session(s, agent.as_ref(), None, rest.desk.now())).collect();
@@ -163,7 +163,7 @@ pub(super) async fn sessions_of_agent(
 }
 
 /// `GET /api/chat/stats`.
-pub(super) async fn stats(State(rest): State<Rest>, Caller(who): Caller) -> Result<Response, Problem> {
+pub(super) async fn stats(State(rest): State<Context>, Caller(who): Caller) -> Result<Response, Problem> {
     let mut data = views::stats(&rest.desk.report(&who).await?);
     let memory = vitals::memory();
     let health = json!({
@@ -178,7 +178,7 @@ pub(super) async fn stats(State(rest): State<Rest>, Caller(who): Caller) -> Resu
     Ok(success(StatusCode::OK, "Statistics retrieved successfully", data))
 }
 
-async fn agent_of(rest: &Rest, session: &Session) -> Result<Option<Agent>, Problem> {
+async fn agent_of(rest: &Context, session: &Session) -> Result<Option<Agent>, Problem> {
     match &session.agent {
         Some(assignee) => Ok(rest.desk.agent(&assignee.id).await?),
         None => Ok(None),

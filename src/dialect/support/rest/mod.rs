@@ -4,28 +4,21 @@ mod chat;
 mod system;
 mod tokens;
 
-use std::sync::Arc;
-
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::dialect;
-use crate::domain::desk::Desk;
+use crate::dialect::Context;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
-use crate::domain::ports::Credential;
-use crate::domain::principal::{Peer, Principal, Realm};
-use crate::domain::time::Timestamp;
-use crate::http::serve::Remote;
+use crate::domain::principal::{Principal, Realm};
+use crate::http::extract::{self, Unfinished, Unreadable, credential_of};
 use crate::http::status;
-use crate::http::trust::Trust;
 
 /// How large a body may be: 10 MB, as the original.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -46,23 +39,8 @@ pub const PATHS: &[&str] = &[
     "GET /api/chat/stats",
 ];
 
-/// What the handlers work with.
-#[derive(Clone)]
-pub struct Rest {
-    /// The desk.
-    pub desk: Arc<Desk>,
-    /// Who is trusted.
-    pub trust: Arc<Trust>,
-    /// The value of `NODE_ENV`, which the health page shows.
-    pub environment: &'static str,
-    /// When this process started, for the uptime.
-    pub started: Timestamp,
-    /// The page for people who open the contract's root in a browser.
-    pub page: Arc<str>,
-}
-
 /// All paths of the contract, its own 404 included.
-pub fn router(rest: Rest) -> Router {
+pub fn router(rest: Context) -> Router {
     let chat = Router::new()
         .route("/api/chat/start-session", post(chat::start_session))
         .route("/api/chat/session/{id}", get(chat::session))
@@ -92,41 +70,23 @@ pub fn router(rest: Rest) -> Router {
 }
 
 /// Lets only callers with a valid credential through.
-async fn authenticate(State(rest): State<Rest>, mut request: Request, next: Next) -> Result<Response, Problem> {
+async fn authenticate(State(rest): State<Context>, mut request: Request, next: Next) -> Result<Response, Problem> {
     if request.method() == Method::OPTIONS {
         return Ok(next.run(request).await);
     }
     let credential = credential_of(request.headers());
-    let remote = request.extensions().get::<ConnectInfo<Remote>>();
-    let peer = remote.map_or(Peer::Unknown, |ConnectInfo(remote)| rest.trust.judge(request.headers(), remote.addr).peer);
-    let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer)?;
+    let peer = extract::visit_of(request.extensions(), request.headers(), &rest.trust).peer;
+    let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer).await?;
     request.extensions_mut().insert(Caller(who));
     Ok(next.run(request).await)
 }
 
-/// Reads the body, and then runs the request to its end in a task of its own, also when its client hangs up: a handler that is dropped between
-/// a write and what must follow it would leave a stored message that nobody is told of.
-#[allow(clippy::disallowed_methods, reason = "the task has its whole request, and ends with it")]
+/// Runs a request to its end, also when its client hangs up.
 async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Problem::TooLarge)?;
-    let request = Request::from_parts(parts, Body::from(body));
-    tokio::spawn(next.run(request)).await.map_err(|_| {
-        tracing::error!("a panic in a request");
-        Problem::Panicked
+    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
+        Unfinished::TooLarge => Problem::TooLarge,
+        Unfinished::Panicked => Problem::Panicked,
     })
-}
-
-/// `X-API-Key`, else the bearer token; a wrong one is never ignored.
-fn credential_of(headers: &HeaderMap) -> Option<Credential> {
-    let value = |name: HeaderName| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
-    if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
-        return Some(Credential::ApiKey(key));
-    }
-    let authorization = value(header::AUTHORIZATION).filter(|a| !a.is_empty())?;
-    let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    // Another scheme is a wrong credential.
-    Some(Credential::Token(bearer.map_or(String::new(), |(_, token)| token.trim().to_owned())))
 }
 
 /// The headers that the original's `helmet` sets on every answer.
@@ -180,26 +140,17 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// The JSON body, as Express reads it: `{}` where there is none or it is declared as something else.
+/// The JSON body, or `{}`.
 struct Input(Value);
 
 impl<S: Send + Sync> FromRequest<S> for Input {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let is_json = kind.to_ascii_lowercase().contains("json");
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-            _ => Problem::Malformed,
-        })?;
-        if !is_json || bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Input(json!({})));
-        }
-        match dialect::json::body(&bytes) {
-            Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(Input(body)),
-            _ => Err(Problem::Malformed),
-        }
+        extract::json_body(request, state).await.map(Input).map_err(|e| match e {
+            Unreadable::TooLarge => Problem::TooLarge,
+            Unreadable::Malformed(_) => Problem::Malformed,
+        })
     }
 }
 

@@ -6,22 +6,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Rest;
+use crate::dialect::Context;
 use crate::domain::principal::Realm;
 use crate::http::{files, status};
 
 /// The version that the contract shows.
 const VERSION: &str = "1.0.0";
 
-impl Rest {
-    /// For how long this process has run, in seconds.
-    pub(super) fn uptime_seconds(&self) -> f64 {
-        self.desk.now().since(self.started) as f64 / 1_000.0
-    }
-}
-
 /// `GET /`: the contract's JSON for programs, the page for browsers.
-pub(super) async fn root(State(rest): State<Rest>, headers: HeaderMap) -> Response {
+pub(super) async fn root(State(rest): State<Context>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/html") {
         return files::page(&rest.page);
@@ -37,7 +30,7 @@ pub(super) async fn root(State(rest): State<Rest>, headers: HeaderMap) -> Respon
 }
 
 /// `GET /api/health`.
-pub(super) async fn health(State(rest): State<Rest>) -> Response {
+pub(super) async fn health(State(rest): State<Context>) -> Response {
     let totals = rest.desk.totals(Realm::Support).await;
     let (code, condition, database, totals) = match totals {
         Ok(totals) => (StatusCode::OK, "healthy", "connected", totals),

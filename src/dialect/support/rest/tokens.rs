@@ -5,17 +5,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Caller, Input, PathId, Problem, Rest, credential_of, success};
+use super::{Caller, Input, PathId, Problem, success};
+use crate::dialect::Context;
 use crate::dialect::support::{named_person, person_id, role_of, views};
 use crate::dialect::wire::text;
+use crate::domain::agent::Availability;
 use crate::domain::error::Error;
 use crate::domain::ids::AgentId;
-use crate::domain::principal::Role;
+use crate::domain::principal::{Realm, Role};
+use crate::http::extract::credential_of;
 use crate::http::serve::Remote;
 
 /// `POST /api/auth/token`. Public for visitors, as document 001 needs it; agents and machines must prove themselves.
 pub(super) async fn issue(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     ConnectInfo(remote): ConnectInfo<Remote>,
     headers: HeaderMap,
     Input(body): Input,
@@ -28,7 +31,7 @@ pub(super) async fn issue(
         Some(kind) => kind.as_str().and_then(role_of).ok_or(WRONG_TYPE)?,
     };
     let peer = rest.trust.judge(&headers, remote.addr).peer;
-    let issued = rest.desk.issue_token(&named_person(id, role), credential_of(&headers).as_ref(), peer).map_err(|e| match e {
+    let issued = rest.desk.issue_token(&named_person(id, role), credential_of(&headers).as_ref(), peer).await.map_err(|e| match e {
         Error::Forbidden => Problem::Forbidden("API key required to issue this token"),
         other => other.into(),
     })?;
@@ -43,13 +46,14 @@ pub(super) async fn issue(
 
 /// `PUT /api/auth/:agentId/availability`, of the sibling; any of its fields' names is understood.
 pub(super) async fn set_availability(
-    State(rest): State<Rest>,
+    State(rest): State<Context>,
     Caller(who): Caller,
     PathId(id): PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let said = ["isAvailable", "available", "availability", "isOnline"].iter().find_map(|f| body.get(f)).and_then(Value::as_bool);
     let available = said.ok_or(Problem::Invalid("INVALID_AVAILABILITY", "isAvailable must be true or false"))?;
-    let agent = rest.desk.set_availability(&who, &AgentId::stored(id), available).await?;
+    let availability = if available { Availability::Online } else { Availability::Offline };
+    let agent = rest.desk.set_availability(&who, &AgentId::of(Realm::Support, &id), availability, None).await?;
     Ok(success(StatusCode::OK, "Availability updated successfully", views::agent(&agent)))
 }

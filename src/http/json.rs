@@ -1,5 +1,5 @@
-//! JSON from clients, read no deeper than contracts look: the fields of one object. What lies deeper is checked and passed over, so that a
-//! body costs little more memory than its bytes. Texts that JavaScript accepts are accepted.
+//! JSON from clients, read no deeper than contracts look: the fields of an object, and one level below them. What lies deeper is checked and
+//! passed over, so that a body costs little more memory than its bytes. Texts that JavaScript accepts are accepted.
 
 use std::fmt;
 
@@ -10,7 +10,11 @@ use serde_json::{Map, Value};
 /// How many fields of an object are read; contracts know fewer.
 const FIELDS: usize = 64;
 
-/// Reads a body: an object with its fields, an empty array for any array, or a plain value.
+/// How many elements of an array are read.
+const ELEMENTS: usize = 1_000;
+
+/// Reads a body: an object with its fields, an empty array for any array, or a plain value. A field holds a plain value, an array of them, or an
+/// object of them; empty arrays stand for what lies deeper.
 ///
 /// # Errors
 /// Whatever is no JSON.
@@ -64,13 +68,16 @@ fn unit(text: &str) -> Option<u16> {
 /// A plain value, or an empty array in place of anything that has parts.
 struct Leaf(Value);
 
-/// An object of leaves, or a leaf.
+/// An array or object of leaves, or a leaf.
+struct Field(Value);
+
+/// An object of fields, or a leaf.
 struct Object(Value);
 
 /// The first argument of a packet.
 struct Packet(Value);
 
-/// The visitor methods for plain values, in which leaves and objects agree.
+/// The visitor methods for plain values, in which all levels agree.
 macro_rules! plain_values {
     () => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +107,27 @@ macro_rules! plain_values {
         fn visit_str<E>(self, value: &str) -> Result<Value, E> {
             Ok(value.into())
         }
+    };
+}
 
+/// Reads the fields of an object, each as this type.
+macro_rules! fields_as {
+    ($part:ident) => {
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+            let mut object = Map::new();
+            while object.len() < FIELDS {
+                let Some((name, $part(value))) = fields.next_entry::<String, $part>()? else { return Ok(object.into()) };
+                object.insert(name, value);
+            }
+            while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(object.into())
+        }
+    };
+}
+
+/// Passes over an array.
+macro_rules! no_elements {
+    () => {
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
             while items.next_element::<IgnoredAny>()?.is_some() {}
             Ok(Value::Array(Vec::new()))
@@ -114,10 +141,30 @@ impl<'de> Visitor<'de> for LeafVisitor {
     type Value = Value;
 
     plain_values!();
+    no_elements!();
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Value::Array(Vec::new()))
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Value;
+
+    plain_values!();
+    fields_as!(Leaf);
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut read = Vec::new();
+        while read.len() < ELEMENTS {
+            let Some(Leaf(item)) = items.next_element()? else { return Ok(read.into()) };
+            read.push(item);
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(read.into())
     }
 }
 
@@ -127,16 +174,8 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     type Value = Value;
 
     plain_values!();
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while object.len() < FIELDS {
-            let Some((name, Leaf(value))) = fields.next_entry::<String, Leaf>()? else { return Ok(object.into()) };
-            object.insert(name, value);
-        }
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(object.into())
-    }
+    no_elements!();
+    fields_as!(Field);
 }
 
 struct PacketVisitor;
@@ -162,6 +201,12 @@ impl<'de> Deserialize<'de> for Leaf {
     }
 }
 
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor).map(Field)
+    }
+}
+
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ObjectVisitor).map(Object)
@@ -181,11 +226,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_read_one_level_deep() {
+    fn an_object_is_read_two_levels_deep() {
         let read = |text: &str| body(text.as_bytes()).unwrap();
         assert_eq!(
-            read(r#"{"a":"x","b":1,"c":null,"d":{"e":1},"f":[1,[2]],"g":true}"#),
-            json!({"a":"x","b":1,"c":null,"d":[],"f":[],"g":true})
+            read(r#"{"a":"x","b":1,"c":null,"d":{"e":1,"h":{"i":2}},"f":[1,[2]],"g":true}"#),
+            json!({"a":"x","b":1,"c":null,"d":{"e":1,"h":[]},"f":[1,[]],"g":true})
         );
         assert_eq!(read("\u{feff}[1,2]"), json!([]));
         assert_eq!(read("5"), json!(5));
@@ -193,7 +238,9 @@ mod tests {
             read(&format!("{{{}}}", (0..100).map(|n| format!("\"f{n}\":{n}")).collect::<Vec<_>>().join(","))).as_object().unwrap().len(),
             FIELDS
         );
-        assert_eq!(read(&format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))), json!({"a":[]}));
+        assert_eq!(read(&format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))), json!({"a":[[]]}));
+        let many = format!("{{\"a\":[{}1]}}", "1,".repeat(5_000));
+        assert_eq!(read(&many)["a"].as_array().unwrap().len(), ELEMENTS);
         for bad in ["", "{", "{} {}", "{\"a\":}", &"[".repeat(10_000)] {
             assert!(body(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -1,0 +1,49 @@
+//! Who may have an account: the sign-up, and the account that is made at the start. Knows nothing of how accounts are kept.
+
+use super::reader::Reader;
+use super::{Mode, choice, refuse_weak, values, vars};
+use crate::domain::ports::SignUp;
+use crate::secret::Secret;
+
+/// The fewest characters of a password that an operator sets.
+pub const LEAST_PASSWORD: usize = 8;
+
+/// The account to be made at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstAdmin {
+    /// Its address.
+    pub email: String,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// Who may sign up: in development anybody, in production the first alone, unless it is said.
+pub(super) fn sign_up(reader: &mut Reader<'_>, mode: Mode) -> SignUp {
+    if mode == Mode::Production && reader.given(&vars::ADMIN_SIGNUP).is_none() {
+        return SignUp::First;
+    }
+    choice(reader, &vars::ADMIN_SIGNUP, &[("open", SignUp::Open), ("first", SignUp::First), ("closed", SignUp::Closed)])
+}
+
+/// The password, which is never shorter than [`LEAST_PASSWORD`].
+pub(super) fn password(reader: &mut Reader<'_>, mode: Mode) -> Option<Secret> {
+    let password = reader.parsed(&vars::ADMIN_PASSWORD, |text| (text.chars().count() >= LEAST_PASSWORD).then(|| text.to_owned()))?;
+    refuse_weak(reader, mode, &vars::ADMIN_PASSWORD, values::is_placeholder(&password));
+    Some(Secret::new(password))
+}
+
+/// The account of `ADMIN_EMAIL`. An address needs a password beside it; a password alone is for the command line.
+pub(super) fn first(reader: &mut Reader<'_>, password: Option<&Secret>) -> Option<FirstAdmin> {
+    let email = reader.parsed(&vars::ADMIN_EMAIL, values::email);
+    let is_given = |var| reader.given(var).is_some();
+    match (is_given(&vars::ADMIN_EMAIL), is_given(&vars::ADMIN_PASSWORD)) {
+        (true, false) => {
+            reader.refuse_because(&vars::ADMIN_PASSWORD, &format!("{}, because ADMIN_EMAIL is set", vars::ADMIN_PASSWORD.expected))
+        }
+        (false, true) => {
+            reader.warn("ADMIN_PASSWORD without ADMIN_EMAIL makes no account at the start; only `helpline admin create` reads it")
+        }
+        _ => {}
+    }
+    Some(FirstAdmin { email: email?, password: password?.clone() })
+}

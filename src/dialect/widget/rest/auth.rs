@@ -1,0 +1,98 @@
+//! `/api/auth/*`: admins sign up and log in.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::{Caller, Input, Problem};
+use crate::dialect::Context;
+use crate::dialect::widget::{FIELD_LIMIT, views};
+use crate::dialect::wire::text;
+use crate::domain::error::Error;
+use crate::domain::principal::Realm;
+
+/// The shortest password, in characters: the original's rule, which its sign-up page says.
+const PASSWORD_MINIMUM: usize = 6;
+
+/// The longest password, in bytes; hashing costs more with every byte.
+const PASSWORD_LIMIT: usize = 1_024;
+
+/// `POST /api/auth/register`.
+pub(super) async fn register(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+    let email = text(&body, "email").filter(|e| is_email(e));
+    let counts = |p: &&str| p.encode_utf16().count() >= PASSWORD_MINIMUM && p.len() <= PASSWORD_LIMIT;
+    let password = text(&body, "password").filter(counts);
+    let name = body.get("fullName");
+    let has_good_name = name.is_none_or(|n| n.as_str().is_some_and(|n| n.chars().count() <= FIELD_LIMIT && !n.contains('\0')));
+    let (Some(email), Some(password), true) = (email, password, has_good_name) else {
+        let checks = [("email", email.is_some()), ("password", password.is_some()), ("fullName", has_good_name)];
+        let wrong = checks.into_iter().filter(|(_, good)| !good);
+        return Err(Problem::Invalid(wrong.map(|(field, _)| invalid(field, body.get(field))).collect()));
+    };
+    let visit = (caller.visit.peer, caller.visit.client);
+    // Being near opens nothing here: who may sign up, the setting says.
+    let who = if caller.has_credential { Some(&caller.who) } else { None };
+    let named = name.and_then(Value::as_str);
+    let login = context.desk.sign_up(who, (Realm::Widget, visit), (email, password), named).await?;
+    Ok(Json(views::logged_in(&login)).into_response())
+}
+
+/// `POST /api/auth/login`. The address is compared letter by letter, as in the original.
+pub(super) async fn login(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+    let password = text(&body, "password").filter(|p| p.len() <= PASSWORD_LIMIT);
+    let (Some(email), Some(password)) = (text(&body, "email"), password) else { return Err(Error::WrongPassword.into()) };
+    let visit = (caller.visit.peer, caller.visit.client);
+    let login = context.desk.log_in(Realm::Widget, visit, email, password).await?;
+    Ok(Json(views::logged_in(&login)).into_response())
+}
+
+/// One wrong field, as the original's validator says it; an absent one has no value.
+fn invalid(field: &str, value: Option<&Value>) -> Value {
+    let mut error = json!({"type": "field"});
+    if let Some(fields) = error.as_object_mut() {
+        // A password is not sent back.
+        if let Some(value) = value.filter(|_| field != "password") {
+            fields.insert("value".into(), value.clone());
+        }
+        fields.extend([("msg".into(), "Invalid value".into()), ("path".into(), field.into()), ("location".into(), "body".into())]);
+    }
+    error
+}
+
+/// Whether a text looks like an e-mail address: a name, and a domain with a dot, without blanks.
+fn is_email(text: &str) -> bool {
+    let Some((name, domain)) = text.rsplit_once('@') else { return false };
+    let plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c));
+    let labels: Vec<&str> = domain.split('.').collect();
+    let named = plain(name) && name.len() <= 64 && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..");
+    let located = labels.len() >= 2 && labels.iter().all(|l| plain(l) && !l.starts_with('-') && !l.ends_with('-'));
+    named && located && text.len() <= 254
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_name_and_a_domain() {
+        for good in ["a@example.com", "A.b+c@sub.example.co", "ü@example.com"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@example.com",
+            "a@b",
+            "a b@example.com",
+            "a@exa mple.com",
+            "a@@example.com",
+            "a@example..com",
+            ".a@example.com",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+}

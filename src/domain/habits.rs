@@ -1,0 +1,86 @@
+//! What each contract promises of its sessions, in one table: who may come without a credential, who is given sessions, what may be opened again.
+
+use super::principal::Realm;
+
+/// From how many characters on a visitor's id is hard enough to guess to be found again from anywhere.
+const UNGUESSABLE: usize = 16;
+
+impl Realm {
+    /// Whether a new session waits in a queue from which agents are given sessions.
+    pub fn has_queue(self) -> bool {
+        match self {
+            Realm::Support => true,
+            Realm::Operators | Realm::Widget => false,
+        }
+    }
+
+    /// Whether a new session is active at once: everybody who answers shares one inbox.
+    pub fn opens_active(self) -> bool {
+        match self {
+            Realm::Widget => true,
+            Realm::Support | Realm::Operators => false,
+        }
+    }
+
+    /// Whether a visitor has at most one open session.
+    pub fn keeps_one_open(self) -> bool {
+        match self {
+            Realm::Support | Realm::Operators => true,
+            Realm::Widget => false,
+        }
+    }
+
+    /// Whether callers without a credential are let in, to act as the visitor of a session whose id they know.
+    pub fn admits_guests(self) -> bool {
+        match self {
+            Realm::Operators | Realm::Widget => true,
+            Realm::Support => false,
+        }
+    }
+
+    /// Whether every agent may see and use every session.
+    pub fn shares_sessions(self) -> bool {
+        match self {
+            Realm::Operators | Realm::Widget => true,
+            Realm::Support => false,
+        }
+    }
+
+    /// Whether an ended session may be opened again.
+    pub fn reopens(self) -> bool {
+        match self {
+            Realm::Widget => true,
+            Realm::Support | Realm::Operators => false,
+        }
+    }
+
+    /// Whether a visitor who writes after the end is given a fresh session.
+    pub fn goes_on_after_end(self) -> bool {
+        match self {
+            Realm::Operators => true,
+            Realm::Support | Realm::Widget => false,
+        }
+    }
+
+    /// Whether messages bring a session to the top of lists.
+    pub fn lists_by_activity(self) -> bool {
+        match self {
+            Realm::Operators => true,
+            Realm::Support | Realm::Widget => false,
+        }
+    }
+
+    /// Whether who answers has an account with a password.
+    pub fn has_accounts(self) -> bool {
+        match self {
+            Realm::Widget => true,
+            Realm::Support | Realm::Operators => false,
+        }
+    }
+
+    /// Whether a visitor's open session is found again only from the address that opened it: where guests come with an id so short that others
+    /// may guess it.
+    pub fn binds_to_address(self, visitor_id: &str) -> bool {
+        self.admits_guests() && visitor_id.chars().count() < UNGUESSABLE
+    }
+}

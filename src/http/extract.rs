@@ -1,0 +1,92 @@
+//! What every contract's REST layer takes out of a request in the same way: the caller's address and credential, and the JSON body. Each
+//! contract draws its own words for what is wrong with them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::json;
+use super::serve::Remote;
+use super::trust::{Trust, Visit};
+use crate::domain::ports::Credential;
+use crate::domain::principal::Peer;
+
+/// Why a body cannot be used.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It is over the limit.
+    TooLarge,
+    /// It is no JSON, for this reason.
+    Malformed(String),
+}
+
+/// Why a request was not run to its end.
+#[derive(Clone, Copy, Debug)]
+pub enum Unfinished {
+    /// Its body is over the limit.
+    TooLarge,
+    /// A defect of ours.
+    Panicked,
+}
+
+/// Who sent the request.
+pub fn visit_of(extensions: &Extensions, headers: &HeaderMap, trust: &Trust) -> Visit {
+    match extensions.get::<ConnectInfo<Remote>>() {
+        Some(ConnectInfo(remote)) => trust.judge(headers, remote.addr),
+        None => Visit { client: IpAddr::V4(Ipv4Addr::UNSPECIFIED), peer: Peer::Unknown },
+    }
+}
+
+/// `X-API-Key`, else the bearer token; a wrong one is never ignored.
+pub fn credential_of(headers: &HeaderMap) -> Option<Credential> {
+    let value = |name: HeaderName| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
+    if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
+        return Some(Credential::ApiKey(key));
+    }
+    let authorization = value(header::AUTHORIZATION).filter(|a| !a.is_empty())?;
+    let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    // Another scheme is a wrong credential.
+    Some(Credential::Token(bearer.map_or(String::new(), |(_, token)| token.trim().to_owned())))
+}
+
+/// The JSON body, as Express reads it: `{}` where there is none or it is declared as something else.
+///
+/// # Errors
+/// A body over the limit, or one that is no JSON object or array.
+pub async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Unreadable> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let is_json = kind.to_ascii_lowercase().contains("json");
+    let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Unreadable::TooLarge,
+        _ => Unreadable::Malformed("the body could not be read".to_owned()),
+    })?;
+    if !is_json || bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(json!({}));
+    }
+    match json::body(&bytes) {
+        Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(body),
+        Ok(_) => Err(Unreadable::Malformed("expected an object or an array".to_owned())),
+        Err(error) => Err(Unreadable::Malformed(error.to_string())),
+    }
+}
+
+/// Reads the body, and then runs the request to its end in a task of its own, also when its client hangs up: a handler that is dropped between
+/// a write and what must follow it would leave a stored message that nobody is told of.
+///
+/// # Errors
+/// Where there was nothing to run, or the run panicked, which is logged.
+#[allow(clippy::disallowed_methods, reason = "the task has its whole request, and ends with it")]
+pub async fn finish(request: Request, next: Next, body_limit: usize) -> Result<Response, Unfinished> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, body_limit).await.map_err(|_| Unfinished::TooLarge)?;
+    let request = Request::from_parts(parts, Body::from(body));
+    tokio::spawn(next.run(request)).await.map_err(|_| {
+        tracing::error!("a panic in a request");
+        Unfinished::Panicked
+    })
+}
