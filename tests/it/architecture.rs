@@ -58,6 +58,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "webhook.rs"]),
 ];
 
+/// What a dialect may show and translate, and never decide by.
+const SESSION_STATE: &[&str] =
+    &["Status::", ".status ==", ".status !=", ".is_open(", ".ended_at", ".state_seq", ".head.ended", ".assignment", ".spoken", ".label"];
+
 #[test]
 fn arrows_point_down_and_libraries_stay_at_home() {
     let found: Vec<String> = sources().iter().flat_map(|(path, text)| violations(path, text)).collect();
@@ -70,6 +74,7 @@ fn a_planted_wrong_arrow_is_found() {
     assert!(plant("domain/entry.rs", "use crate::store::Sqlite;")[0].contains("domain may not name store"));
     assert!(plant("dialect/support/calls.rs", "use crate::dialect::rooms::Room;")[0].contains("another dialect"));
     assert!(plant("dialect/support/calls.rs", "let x = crate::auth::verify();")[0].contains("dialect may not name auth"));
+    assert!(plant("dialect/widget/calls.rs", "if session.status == Status::Ended { return; }")[0].contains("belongs into the desk"));
     assert!(plant("domain/entry.rs", "use serde::Serialize;")[0].contains("serde"));
     assert!(plant("domain/entry.rs", "use tokio::time::sleep;")[0].contains("tokio::time"));
     assert!(plant("http/serve.rs", "fn f() { todo!() }")[0].contains("todo!"));
@@ -103,6 +108,12 @@ fn violations(path: &str, text: &str) -> Vec<String> {
             let other = |d: &&str| *d != own && ["support", "rooms", "operators", "widget"].contains(d);
             if names_after(line, "dialect::").iter().any(other) {
                 say(format!("names another dialect: {line}"));
+            }
+        }
+        if module == "dialect" && line.contains("if ") {
+            let state = SESSION_STATE.iter().find(|s| line.contains(*s));
+            if let Some(state) = state {
+                say(format!("a rule on a session's state ({state}) belongs into the desk: {line}"));
             }
         }
         for (library, homes) in OWNERS {

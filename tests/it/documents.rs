@@ -78,6 +78,30 @@ fn every_call_event_and_path_is_in_a_transcript() {
     }
 }
 
+/// `docs/dialects/README.md` holds the table that this test generates, so that nobody counts by hand.
+#[test]
+fn the_table_of_contracts_is_up_to_date() {
+    let mut table = String::from(
+        "| Contract | Paths served / documented | Calls served / documented | Events sent / documented | Transcripts |\n|---|---|---|---|---|\n",
+    );
+    for contract in CONTRACTS {
+        let document = contract.document();
+        let documented = |section, heading| column(&document, section, heading).len();
+        let sent: Names = contract.sources().iter().flat_map(|text| frames(text)).collect();
+        let pair = |served: usize, documented: usize| format!("{served} / {documented}");
+        let cells = [
+            format!("[`{name}`]({name}.md)", name = contract.name),
+            pair(contract.paths.len(), documented("## REST", "Method and path")),
+            pair(contract.calls.len(), documented("## Calls", "Event")),
+            pair(sent.len(), documented("## Events", "Event")),
+            contract.transcripts().len().to_string(),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    let kept = read(Path::new("docs/dialects/README.md"));
+    assert!(kept.contains(&table), "docs/dialects/README.md should hold this table:\n\n{table}");
+}
+
 /// Whether a line of a transcript asks for such a path, `GET /x/{id}`.
 fn is_request(line: &str, path: &str) -> bool {
     let mut words = line.split_whitespace();
