@@ -81,9 +81,9 @@ impl Line for Conn {
     }
 
     async fn leave(&self, desk: &Desk, session: &SessionId) {
-        self.stop_typing(desk, |typing, _| typing.session == *session);
         self.joined.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
         self.tails.leave(session, &self.id).await;
+        self.stop_typing(desk, |typing, _| typing.session == *session);
         // A closed socket is in no room any more, and its id may belong to the client's next socket already.
         if self.outlet.is_open() {
             self.outlet.exit(room(&Audience::Session(session.clone())));
