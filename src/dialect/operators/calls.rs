@@ -14,6 +14,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::ports::Signal;
 use crate::domain::principal::{Person, Principal};
 use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
 
 /// Every event that this contract takes, for the documents and their test.
 pub const CALLS: &[&str] = &[
@@ -40,6 +41,8 @@ pub(super) struct Seat {
     pub(super) handshake: Handshake,
     /// The visitor that it is, and the session that it writes to.
     pub(super) visitor: Option<(Person, SessionId)>,
+    /// When the visitor's list was last replaced without his page having asked.
+    pub(super) replaced: Option<Timestamp>,
     /// The operator that it is.
     pub(super) agent: Option<Agent>,
     /// The session that its operator opened last.
@@ -164,7 +167,7 @@ impl Conversation for Seat {
 
 impl Seat {
     pub(super) fn new(who: Principal, handshake: Handshake) -> Self {
-        Self { who, handshake, visitor: None, agent: None, opened: None, joined: Vec::new() }
+        Self { who, handshake, visitor: None, replaced: None, agent: None, opened: None, joined: Vec::new() }
     }
 
     /// Lets the person into the session, and joins the socket to its delivery.

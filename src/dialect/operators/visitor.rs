@@ -11,6 +11,9 @@ use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::{Person, Principal, Realm, Role};
 
+/// How long after the list of a page was replaced a message may be on its way that the page shows already and the list does not have.
+const IN_FLIGHT_MS: i64 = 3_000;
+
 const CREATION_FAILED: (&str, &str) = ("SESSION_CREATION_FAILED", "Failed to create chat session");
 
 const NOT_CONNECTED: (&str, &str) = ("NOT_CONNECTED", "User not connected to chat");
@@ -57,17 +60,19 @@ impl Seat {
 
     /// Listens where the message went: it did already, or comes back, or goes on in the next session.
     async fn follow(&mut self, desk: &Desk, line: &dyn Line, (author, before): (Person, SessionId), posted: &Posted) -> Result<(), Error> {
-        let session = posted.entry.session.clone();
-        if self.listens_to(&session) {
+        let (session, now) = (posted.entry.session.clone(), desk.now());
+        let is_late = self.replaced.is_some_and(|at| now.since(at) < IN_FLIGHT_MS);
+        if self.listens_to(&session) && !is_late {
             return Ok(());
         }
         let welcome = if session == before {
             // The page shows its own message before it sends it, and replaces its list by this one, which has the message.
+            self.replaced = Some(now);
             Welcome::history()
         } else {
-            let (is_new, at) = (posted.entry.seq() == 1, desk.now());
+            let is_new = posted.entry.seq() == 1;
             // A list would replace what the page shows of the session before.
-            let greeting = move |session: &_, _: &[_]| vec![events::session_created(session, is_new, at)];
+            let greeting = move |session: &_, _: &[_]| vec![events::session_created(session, is_new, now)];
             Welcome { start: Start::After(0), history: 0, greeting: Box::new(greeting) }
         };
         self.move_out(desk, line, &session).await;
@@ -82,6 +87,7 @@ impl Seat {
         if !self.listens_to(&session) {
             let failed = |e: &Error| Refused::because(e, NOT_CONNECTED.0, NOT_CONNECTED.1).quietly();
             self.sit_down(desk, line, (person.clone(), &session), Welcome::history()).await.map_err(|e| failed(&e))?;
+            self.replaced = Some(desk.now());
             self.visitor = Some((person.clone(), session.clone()));
         }
         line.typing(desk, Typing { session, person, is_typing: true, extra: None });
