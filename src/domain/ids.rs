@@ -58,6 +58,10 @@ opaque_id!(
     AccountId
 );
 opaque_id!(
+    /// A login, by the fingerprint of its secret.
+    LoginId
+);
+opaque_id!(
     /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
     ConnId
 );
@@ -104,7 +108,7 @@ impl AgentId {
     pub fn of(realm: Realm, id: &str) -> Self {
         match realm {
             Realm::Support => Self(id.into()),
-            Realm::Operators | Realm::Widget => Self(format!("{}:{id}", realm.name()).into()),
+            Realm::Operators | Realm::Widget | Realm::Rooms => Self(format!("{}:{id}", realm.name()).into()),
         }
     }
 

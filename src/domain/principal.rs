@@ -14,11 +14,13 @@ pub enum Realm {
     Operators,
     /// The contract of document 004.
     Widget,
+    /// The contract of document 002.
+    Rooms,
 }
 
 impl Realm {
     /// All realms.
-    pub const ALL: [Realm; 3] = [Realm::Support, Realm::Operators, Realm::Widget];
+    pub const ALL: [Realm; 4] = [Realm::Support, Realm::Operators, Realm::Widget, Realm::Rooms];
 
     /// The stable name that stores, tokens and `MOUNTS` carry.
     pub fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Realm {
             Realm::Support => "support",
             Realm::Operators => "operators",
             Realm::Widget => "widget",
+            Realm::Rooms => "rooms",
         }
     }
 
@@ -42,6 +45,8 @@ pub enum Role {
     Visitor,
     /// Who answers.
     Agent,
+    /// Who answers, and says who else does.
+    Admin,
     /// A machine of the company.
     System,
 }
@@ -52,13 +57,14 @@ impl Role {
         match self {
             Role::Visitor => "visitor",
             Role::Agent => "agent",
+            Role::Admin => "admin",
             Role::System => "system",
         }
     }
 
     /// The role of a stored name.
     pub fn named(name: &str) -> Option<Self> {
-        [Role::Visitor, Role::Agent, Role::System].into_iter().find(|r| r.name() == name)
+        [Role::Visitor, Role::Agent, Role::Admin, Role::System].into_iter().find(|r| r.name() == name)
     }
 }
 
@@ -180,8 +186,8 @@ impl Principal {
         }
     }
 
-    /// Whether the caller may do what those who answer may: a privileged one, or an agent.
+    /// Whether the caller may do what those who answer may: a privileged one, an agent or an admin.
     pub fn is_staff(&self) -> bool {
-        self.is_privileged() || self.person().is_some_and(|p| p.role == Role::Agent)
+        self.is_privileged() || self.person().is_some_and(|p| matches!(p.role, Role::Agent | Role::Admin))
     }
 }
