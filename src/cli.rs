@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, LEAST_PASSWORD, Warning};
+use crate::domain::desk::NewAccount;
 use crate::domain::error::{Error, StoreError};
 use crate::domain::principal::Realm;
 use crate::secret::Secret;
@@ -141,7 +142,7 @@ fn check_config(config: &Config, warnings: &[Warning]) -> ExitCode {
 /// Answers the id of the account.
 async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &Secret), name: Option<&str>) -> anyhow::Result<String> {
     let desk = app::open_desk(config).await?;
-    match desk.create_account(realm, email, password.expose(), name).await {
+    match desk.create_account(NewAccount::of_staff(realm, email, password.expose(), name)).await {
         Err(Error::AccountExists) => anyhow::bail!("{email} has an account in {} already; it was not changed", realm.name()),
         made => Ok(made.context("cannot store the account")?.id.to_string()),
     }

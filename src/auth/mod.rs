@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::domain::error::Error;
-use crate::domain::ids::random_secret;
+use crate::domain::ids::{LoginId, random_secret};
 use crate::domain::ports::{Authority, Credential, IssuedToken, SignUp};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
 mod api_key;
+mod fingerprint;
 pub mod password;
 mod token;
 
@@ -64,6 +65,7 @@ impl Authority for Auth {
             Credential::Token(token) => self.tokens.verify(realm, token, now).ok_or(Error::InvalidToken),
             Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm }),
             Credential::ApiKey(_) => Err(Error::WrongKey),
+            Credential::Login(_) => Err(Error::InvalidToken),
         }
     }
 
@@ -71,6 +73,10 @@ impl Authority for Auth {
     /// or has no such e-mail address.
     fn issue(&self, person: &Person, now: Timestamp) -> Result<IssuedToken, Error> {
         self.tokens.issue(person, now)
+    }
+
+    fn fingerprint(&self, secret: &str) -> LoginId {
+        LoginId::stored(fingerprint::of(secret))
     }
 
     fn visitor_tokens_are_open(&self) -> bool {

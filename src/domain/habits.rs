@@ -78,6 +78,22 @@ impl Realm {
         }
     }
 
+    /// Whether who answers signs up for an account without being asked, as far as `ADMIN_SIGNUP` allows.
+    pub fn lets_agents_sign_up(self) -> bool {
+        match self {
+            Realm::Widget => true,
+            Realm::Support | Realm::Operators | Realm::Rooms => false,
+        }
+    }
+
+    /// Whether some of who answer say what the others do.
+    pub fn has_admins(self) -> bool {
+        match self {
+            Realm::Rooms => true,
+            Realm::Support | Realm::Operators | Realm::Widget => false,
+        }
+    }
+
     /// Whether who proves his password is given a login, which is kept in the store and can be taken back, and not a token.
     pub fn keeps_logins(self) -> bool {
         match self {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::ids::LoginId;
 use super::time::Timestamp;
 
 /// Who vouches for an id: `u1` of one realm is not `u1` of another.
@@ -118,6 +119,8 @@ pub enum Principal {
         person: Person,
         /// When the credential ends; live sockets are closed then.
         expires: Option<Timestamp>,
+        /// The login that proves it, which can be taken back.
+        login: Option<LoginId>,
         /// Where the call comes from; a credential alone is [`Peer::Unknown`].
         peer: Peer,
     },
@@ -152,6 +155,14 @@ impl Principal {
         }
     }
 
+    /// The login that proves the caller, if one does.
+    pub fn login(&self) -> Option<&LoginId> {
+        match self {
+            Principal::Person { login, .. } => login.as_ref(),
+            Principal::Delegate { .. } | Principal::Guest { .. } => None,
+        }
+    }
+
     /// The realm the caller belongs to.
     pub fn realm(&self) -> Realm {
         match self {
@@ -163,7 +174,7 @@ impl Principal {
     /// The same caller, calling from there.
     pub fn seen_from(self, peer: Peer) -> Self {
         match self {
-            Principal::Person { person, expires, .. } => Principal::Person { person, expires, peer },
+            Principal::Person { person, expires, login, .. } => Principal::Person { person, expires, login, peer },
             other => other,
         }
     }

@@ -104,7 +104,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
-        self.attendance.arrived(&agent.id, conn);
+        self.attendance.arrived(agent.id.as_str(), conn);
         let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, self.now()).await?;
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));
@@ -118,7 +118,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
-        if !self.attendance.left(agent, conn) {
+        if !self.attendance.left(agent.as_str(), conn) {
             return Ok(());
         }
         let there = [Availability::Online, Availability::Busy];

@@ -8,6 +8,7 @@ mod assignment;
 mod agents;
 mod attendance;
 mod accounts;
+mod logins;
 mod reports;
 mod repair;
 mod rate;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{ConnId, SessionId};
+use super::ids::{ConnId, LoginId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
@@ -25,7 +26,8 @@ use super::time::{Clock, Timestamp};
 use attendance::Attendance;
 use rate::Rate;
 
-pub use accounts::LoggedIn;
+pub use accounts::NewAccount;
+pub use logins::LoggedIn;
 pub use agents::Choice;
 pub use messages::{Post, Posted};
 pub use reading::{History, Reading, Resumed};
@@ -47,6 +49,8 @@ pub struct Desk {
     attendance: Attendance,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
+    /// Logins that were taken back, for the sockets that rest on them.
+    revoked: tokio::sync::broadcast::Sender<LoginId>,
     posts: Rate,
     joins: Rate,
     openings: Rate,
@@ -58,6 +62,9 @@ const JOINS_PER_MINUTE: u32 = 60;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
+
+/// How many logins may be taken back before the slowest socket has heard of the first; it asks the store then.
+const REVOCATIONS: usize = 256;
 
 /// How often a minute a password may be tried for one account, or from one address that is not trusted.
 const LOGINS_PER_MINUTE: u32 = 20;
@@ -90,6 +97,7 @@ impl Desk {
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
             touched: Mutex::default(),
+            revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),

@@ -9,6 +9,7 @@ use super::{Caller, Input, Problem};
 use crate::dialect::Context;
 use crate::dialect::widget::{FIELD_LIMIT, views};
 use crate::dialect::wire::text;
+use crate::domain::desk::NewAccount;
 use crate::domain::error::Error;
 use crate::domain::principal::Realm;
 
@@ -34,7 +35,8 @@ pub(super) async fn register(State(context): State<Context>, caller: Caller, Inp
     // Being near opens nothing here: who may sign up, the setting says.
     let who = if caller.has_credential { Some(&caller.who) } else { None };
     let named = name.and_then(Value::as_str);
-    let login = context.desk.sign_up(who, (Realm::Widget, visit), (email, password), named).await?;
+    let account = context.desk.sign_up(who, visit, NewAccount::of_staff(Realm::Widget, email, password, named)).await?;
+    let login = context.desk.let_in(account).await?;
     Ok(Json(views::logged_in(&login)).into_response())
 }
 
