@@ -193,10 +193,13 @@ fn announce(config: &Config, gateway: &Arc<Gateway>) -> anyhow::Result<Arc<dyn A
 /// Makes the account of `ADMIN_EMAIL` and `ADMIN_PASSWORD` where there is none.
 async fn first_admin(config: &Config, desk: &Desk) -> anyhow::Result<()> {
     let Some(admin) = &config.first_admin else { return Ok(()) };
-    match desk.create_account(NewAccount::of_staff(Realm::Widget, &admin.email, admin.password.expose(), None)).await {
-        Ok(account) => tracing::info!(account.id = %account.id, "the account of ADMIN_EMAIL was created"),
-        Err(Error::AccountExists) => {}
-        Err(error) => return Err(error).context("cannot create the account of ADMIN_EMAIL"),
+    let is_mounted = |realm: &Realm| config.mounts.iter().any(|m| m.realm == *realm);
+    for realm in Realm::ALL.into_iter().filter(|r| r.has_accounts()).filter(is_mounted) {
+        match desk.create_account(NewAccount::of_staff(realm, &admin.email, admin.password.expose(), None)).await {
+            Ok(account) => tracing::info!(account.id = %account.id, contract = realm.name(), "the account of ADMIN_EMAIL was created"),
+            Err(Error::AccountExists) => {}
+            Err(error) => return Err(error).context("cannot create the account of ADMIN_EMAIL"),
+        }
     }
     Ok(())
 }
