@@ -84,6 +84,8 @@ pub struct Handshake {
     pub peer: Peer,
     /// The peer's address, as far as it can be known.
     pub address: IpAddr,
+    /// The program that calls, in its own words: `Origin` and `User-Agent`.
+    pub program: String,
 }
 
 /// Why the server closes a socket.
@@ -154,6 +156,8 @@ pub struct Admission {
 pub struct Joined {
     /// The number of the last entry that the greeting takes into account.
     pub reach: u64,
+    /// The number of the session's last entry.
+    pub head: u64,
     /// How the session stood there.
     pub status: Status,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::{HeaderMap, header};
 use futures_util::future::ready;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
@@ -20,6 +21,9 @@ use crate::domain::principal::Peer;
 use crate::http::extract;
 use crate::http::trust::{Trust, Visit};
 use crate::limit::{PerAddress, Place};
+
+/// How much of each header is kept, in characters.
+const PROGRAM_LIMIT: usize = 200;
 
 /// What the middleware of a namespace works with.
 pub(super) struct Door {
@@ -50,7 +54,13 @@ impl Door {
             Peer::Trusted => None,
         };
         let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), query, peer: visit.peer, address: visit.client };
+        let handshake = Handshake {
+            auth: auth.0.unwrap_or(Value::Null),
+            query,
+            peer: visit.peer,
+            address: visit.client,
+            program: program(&parts.headers),
+        };
         let who = self.dialect.admit(&self.desk, &handshake).await.inspect_err(|_| {
             tracing::info!(dialect = self.dialect.realm().name(), "socket refused");
         })?;
@@ -70,6 +80,7 @@ impl Door {
             expires: who.expires(),
             joined: Mutex::default(),
             typing: Mutex::default(),
+            told: Mutex::default(),
             _place: place,
         };
         let conversation = self.dialect.converse(who, handshake);
@@ -83,6 +94,12 @@ impl Door {
             "Too many connections"
         })
     }
+}
+
+/// What a client says of itself.
+fn program(headers: &HeaderMap) -> String {
+    let said = |name| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(PROGRAM_LIMIT).collect::<String>());
+    format!("{} {}", said(header::ORIGIN).unwrap_or_default(), said(header::USER_AGENT).unwrap_or_default())
 }
 
 /// The connect handler: the socket may now be sent to.

@@ -1,5 +1,6 @@
 //! Saying something.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
@@ -11,11 +12,12 @@ use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
 use crate::domain::store::Appended;
+use crate::domain::time::Timestamp;
 
 /// For how long a session's place in lists may be old, in milliseconds: its document is not written with every message.
 const TOUCH_EVERY_MS: i64 = 5_000;
 
-/// From how many remembered touches on old ones are forgotten.
+/// From how many remembered touches on all are forgotten.
 const TOUCHES: usize = 10_000;
 
 /// What a caller wants to say.
@@ -129,7 +131,12 @@ impl Desk {
         if !who.is_metered() {
             return Ok(());
         }
-        let Err(retry_after_ms) = self.posts.take(author.key(), self.now()) else { return Ok(()) };
+        let key = metered_as(who, author, id);
+        let crowd = match who {
+            Principal::Guest { address, .. } => self.crowds.take(address.to_string(), self.now()),
+            Principal::Person { .. } | Principal::Delegate { .. } => Ok(()),
+        };
+        let Err(retry_after_ms) = crowd.and_then(|()| self.posts.take(key, self.now())) else { return Ok(()) };
         let is_retry = match &post.client_key {
             Some(key) => self.store.find_by_key(id, author, key).await?.is_some(),
             None => false,
@@ -144,26 +151,42 @@ impl Desk {
             self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
         }
         let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
-        let touched = if self.is_touch_due(session, entry) { self.store.touch_session(&session.id, entry.at).await } else { Ok(()) };
-        if let Err(error) = mended.and(touched.map_err(Into::into)) {
+        if let Err(error) = mended.and(self.touch(session, entry).await) {
             tracing::warn!(session.id = %session.id, %error, "a message is stored, but its session's document could not follow");
         }
     }
 
-    /// Whether the session's document should note that somebody spoke.
-    fn is_touch_due(&self, session: &Session, entry: &Entry) -> bool {
-        if !session.realm.lists_by_activity() || entry.author.role == Role::System {
-            return false;
+    /// Notes in the session's document that somebody spoke: the first time, and where messages bring a session to the top of lists from time to
+    /// time.
+    async fn touch(&self, session: &Session, entry: &Entry) -> Result<(), Error> {
+        if entry.author.role == Role::System || !session.realm.shares_sessions() {
+            return Ok(());
         }
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        if touched.len() >= TOUCHES {
-            touched.retain(|_, at| entry.at.since(*at) < TOUCH_EVERY_MS);
+        let rises = session.realm.lists_by_activity();
+        let touched = |touched: &HashMap<SessionId, Timestamp>| touched.get(&session.id).copied();
+        let last = touched(&self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let due = if rises { last.is_none_or(|at| entry.at.since(at) >= TOUCH_EVERY_MS) } else { !session.spoken };
+        if !due {
+            return Ok(());
         }
-        let due = touched.get(&session.id).is_none_or(|at| entry.at.since(*at) >= TOUCH_EVERY_MS);
-        if due {
+        self.store.touch_session(&session.id, rises.then_some(entry.at)).await?;
+        if rises {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            if touched.len() >= TOUCHES {
+                // Forgetting costs a write more for each session that goes on, once.
+                touched.clear();
+            }
             touched.insert(session.id.clone(), entry.at);
         }
-        due
+        Ok(())
+    }
+}
+
+/// Under which key a caller is counted: a person by its id; a guest, whose id anybody may choose, by the session that it proves to know.
+pub(super) fn metered_as(who: &Principal, person: &Person, session: &SessionId) -> String {
+    match who {
+        Principal::Guest { .. } => session.as_str().to_owned(),
+        Principal::Person { .. } | Principal::Delegate { .. } => person.key(),
     }
 }
 

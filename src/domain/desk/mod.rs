@@ -49,12 +49,17 @@ pub struct Desk {
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     posts: Rate,
     joins: Rate,
+    /// What callers without a credential post from one address, whichever sessions they name.
+    crowds: Rate,
     openings: Rate,
     logins: Rate,
 }
 
-/// How often a visitor may join in a minute: every join costs a page of history.
+/// How often a visitor may join a session, or read it from its beginning, in a minute: each costs a page of history.
 const JOINS_PER_MINUTE: u32 = 60;
+
+/// How many visitors' worth of messages callers without a credential may post from one address.
+const CROWD: u32 = 20;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
@@ -92,6 +97,7 @@ impl Desk {
             touched: Mutex::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
+            crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
             logins: Rate::new(Some(LOGINS_PER_MINUTE)),
         }

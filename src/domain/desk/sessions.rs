@@ -146,9 +146,7 @@ impl Desk {
     /// [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
     pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
-        if let Some(Err(retry_after_ms)) = who.is_metered().then(|| self.joins.take(person.key(), self.now())) {
-            return Err(Error::RateLimited { retry_after_ms });
-        }
+        self.meter_join(who, person, id)?;
         let refused = if person.role == Role::Agent { Error::NotTheAgent } else { Error::NotTheVisitor };
         let Some(session) = self.store.find_session(id).await? else {
             return Err(if who.is_privileged() { Error::SessionNotFound } else { refused });

@@ -135,7 +135,7 @@ impl Store for Sqlite {
         self.writer.run(move |conn| sessions::reopen(conn, &id, seq, at, &label)).await
     }
 
-    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    async fn touch_session(&self, id: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError> {
         let id = id.clone();
         self.writer.run(move |conn| sessions::touch(conn, &id, at)).await
     }

@@ -4,9 +4,9 @@ mod auth;
 mod messages;
 mod sessions;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -184,7 +184,7 @@ fn plain(status: StatusCode, message: &str) -> Response {
 }
 
 /// Express's answer to a path that does not exist.
-async fn unknown_path(method: Method, uri: Uri) -> Response {
+async fn unknown_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     page(StatusCode::NOT_FOUND, &format!("Cannot {method} {}", uri.path()))
 }
 
