@@ -13,7 +13,10 @@ use crate::domain::session::Session;
 use crate::domain::store::{Listed, SessionQuery};
 
 /// How many entries one [`Desk::resume`] answers at most.
-const RESUME_LIMIT: u32 = 200;
+const RESUME_LIMIT: usize = 200;
+
+/// How many of them are read at once.
+const RESUME_PAGE: u32 = 40;
 
 /// How many messages of a session are looked through for those of one form.
 const SEARCHED: u64 = 10_000;
@@ -22,10 +25,10 @@ const SEARCHED: u64 = 10_000;
 const SEARCHED_KEPT: usize = 1_000;
 
 /// How many messages are read at once.
-const HISTORY_PAGE: u32 = 200;
+const HISTORY_PAGE: u32 = 50;
 
 /// At how many bytes of texts a history stops, whatever was asked for.
-const HISTORY_BYTES: usize = 4_000_000;
+const HISTORY_BYTES: usize = 2_000_000;
 
 /// At how many bytes of texts an answer to [`Desk::resume`] stops.
 const RESUME_BYTES: usize = 200_000;
@@ -168,15 +171,19 @@ impl Desk {
     pub async fn resume(&self, who: &Principal, id: &SessionId, last_seq: u64) -> Result<Resumed, Error> {
         let (session, head) = self.head(who, id).await?;
         self.meter_guest(who, &session.visitor, id)?;
-        let mut entries = self.store.list_entries(id, last_seq, RESUME_LIMIT).await?;
-        let mut bytes = 0;
-        let fitting = entries.iter().take_while(|entry| {
-            let before = bytes;
-            bytes += size(entry);
-            before < RESUME_BYTES
-        });
-        let fitting = fitting.count();
-        entries.truncate(fitting);
+        let (mut entries, mut bytes, mut after) = (Vec::new(), 0, last_seq);
+        while entries.len() < RESUME_LIMIT && bytes < RESUME_BYTES {
+            let page = self.store.list_entries(id, after, RESUME_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq();
+            for entry in page {
+                // The first entry that does not fit is the first of the next answer.
+                if bytes < RESUME_BYTES {
+                    bytes += size(&entry);
+                    entries.push(entry);
+                }
+            }
+        }
         let reached = entries.last().map_or(last_seq, Entry::seq);
         let head_seq = head.seq.max(entries.last().map_or(0, Entry::seq));
         Ok(Resumed { complete: reached >= head_seq, entries, head_seq })
