@@ -22,6 +22,7 @@ use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
+use accounts::Tries;
 use attendance::Attendance;
 use rate::Rate;
 
@@ -50,7 +51,7 @@ pub struct Desk {
     posts: Rate,
     joins: Rate,
     openings: Rate,
-    logins: Rate,
+    tries: Tries,
 }
 
 /// How often a visitor may join in a minute: every join costs a page of history.
@@ -58,9 +59,6 @@ const JOINS_PER_MINUTE: u32 = 60;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
-
-/// How often a minute a password may be tried for one account, or from one address that is not trusted.
-const LOGINS_PER_MINUTE: u32 = 20;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -93,7 +91,7 @@ impl Desk {
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
-            logins: Rate::new(Some(LOGINS_PER_MINUTE)),
+            tries: Tries::default(),
         }
     }
 
