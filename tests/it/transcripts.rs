@@ -93,6 +93,8 @@ transcripts! {
     send,
     signup_closed,
     signup_first,
+    signup_pages,
+    stale_tokens,
     typing,
     unknown_paths,
     unlisted_proxy,
