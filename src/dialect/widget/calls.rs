@@ -94,7 +94,7 @@ impl Seat {
         let person = match &self.who {
             Principal::Guest { .. } => session.visitor.clone(),
             Principal::Person { person, .. } => person.clone(),
-            Principal::Delegate { realm } => Person::new(*realm, SOME_ADMIN, Role::System),
+            Principal::Delegate { realm, .. } => Person::new(*realm, SOME_ADMIN, Role::System),
         };
         let session = desk.join(&self.who, &person, &id).await.map_err(|e| refused(&e))?;
         let start = payload.get("lastSeq").and_then(Value::as_u64).map_or(Start::Now, Start::After);
