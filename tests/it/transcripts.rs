@@ -118,6 +118,7 @@ transcripts! {
     rest_operators,
     rest_other,
     rest_sessions,
+    retries,
     short_ids,
     status,
     tokens,
