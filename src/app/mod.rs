@@ -38,9 +38,9 @@ use crate::socket::{Gateway, Limits, Sockets};
 use crate::webhook::Webhook;
 
 use origins::cors;
-use parts::{Opened, Use, authority, open_store, trust};
+use parts::{Opened, authority, open_store, trust};
 
-pub use parts::open_desk;
+pub use parts::{Use, open_desk};
 
 /// How often documents and slots are checked against the log.
 const REPAIR_EVERY: Duration = Duration::from_secs(60);
