@@ -62,7 +62,7 @@ impl Authority for Auth {
     fn verify(&self, realm: Realm, credential: &Credential, now: Timestamp) -> Result<Principal, Error> {
         match credential {
             Credential::Token(token) => self.tokens.verify(realm, token, now).ok_or(Error::InvalidToken),
-            Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm }),
+            Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm, has_key: true }),
             Credential::ApiKey(_) => Err(Error::WrongKey),
         }
     }

@@ -187,7 +187,7 @@ fn garbage_is_refused() {
 #[test]
 fn the_api_key_makes_a_delegate() {
     let key = |text: &str| auth().verify(Realm::Support, &Credential::ApiKey(text.to_owned()), NOW);
-    assert_eq!(key("the key of the company").unwrap(), Principal::Delegate { realm: Realm::Support });
+    assert_eq!(key("the key of the company").unwrap(), Principal::Delegate { realm: Realm::Support, has_key: true });
     for wrong in ["", "the key of the compan", "***"] {
         assert!(matches!(key(wrong), Err(Error::WrongKey)), "{wrong}");
     }

@@ -109,7 +109,7 @@ impl Session {
     /// id where the realm takes that for a credential.
     pub fn admits(&self, who: &Principal) -> bool {
         match who {
-            Principal::Delegate { realm } => *realm == self.realm,
+            Principal::Delegate { realm, .. } => *realm == self.realm,
             Principal::Guest { realm, .. } => *realm == self.realm && self.realm.admits_guests(),
             Principal::Person { person, .. } if person.role == Role::System => person.realm == self.realm,
             Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person),

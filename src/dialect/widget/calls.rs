@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{MESSAGE_LIMIT, SOME_ADMIN, events, role_of, sender_type, stored_text, views};
-use crate::dialect::wire::{self, Call, client_key, handshake_credential, invalid, refusal, text};
+use crate::dialect::wire::{self, Call, client_key, invalid, refusal, text};
 use crate::dialect::{Admission, Conversation, Handshake, Line, Reply, Start, Typing};
 use crate::domain::desk::{Desk, Post};
 use crate::domain::entry::{Body, BodyError, Form};
@@ -90,7 +90,7 @@ impl Conversation for Seat {
 impl Seat {
     pub(super) fn new(who: Principal, handshake: &Handshake) -> Self {
         let place = format!("{} {}", handshake.address, handshake.program);
-        let is_machine = matches!(who, Principal::Delegate { .. }) && handshake_credential(&handshake.auth).is_some();
+        let is_machine = matches!(who, Principal::Delegate { has_key: true, .. });
         Self { who, place, may_come_back: !is_machine, joined: Vec::new() }
     }
 
@@ -102,7 +102,7 @@ impl Seat {
         let (person, part) = match &self.who {
             Principal::Guest { .. } => (session.visitor.clone(), Some(Role::Visitor)),
             Principal::Person { person, .. } => (person.clone(), Some(person.role)),
-            Principal::Delegate { realm } => (Person::new(*realm, SOME_ADMIN, Role::System), None),
+            Principal::Delegate { realm, .. } => (Person::new(*realm, SOME_ADMIN, Role::System), None),
         };
         let start = payload.get("lastSeq").and_then(Value::as_u64).map_or(Start::Now, Start::After);
         let head = self.sit_down(desk, line, (&person, &id), (start, part)).await.map_err(|e| refused(&e))?;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::wire::{Frame, filled, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
 use crate::domain::ports::Signal;
@@ -41,10 +41,10 @@ impl Dialect for Widget {
         true
     }
 
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
         let credential = handshake_credential(&handshake.auth);
         let visit = (handshake.peer, handshake.address);
-        desk.receive(Realm::Widget, credential.as_ref(), visit).await.map_err(|_| "Authentication failed")
+        desk.receive(Realm::Widget, credential.as_ref(), visit).await.map_err(|e| Unadmitted::because(e, "Authentication failed"))
     }
 
     fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation> {

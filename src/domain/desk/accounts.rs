@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::account::Account;
+use super::rate::Rate;
+use crate::domain::account::{Account, EMAIL_LIMIT};
 use crate::domain::error::Error;
 use crate::domain::ids::AccountId;
 use crate::domain::ports::{SignUp, Verdict};
@@ -17,6 +18,38 @@ pub struct LoggedIn {
     pub account: Account,
     /// A token that names it.
     pub token: String,
+}
+
+/// How often a minute a password may be tried for one account from one address.
+const TRIES_OF_ACCOUNT_AND_ADDRESS: u32 = 20;
+
+/// How often a minute wrong passwords may be tried for one account, from wherever. Many addresses together can lock its owner out no sooner.
+const FAILURES_OF_ACCOUNT: u32 = 200;
+
+/// How often a minute passwords may be tried from one address, for whatever accounts.
+const TRIES_OF_ADDRESS: u32 = 60;
+
+/// How often a minute one address may sign up.
+const SIGN_UPS_OF_ADDRESS: u32 = 20;
+
+/// Meters whoever tries passwords, or signs up.
+#[derive(Debug)]
+pub(super) struct Tries {
+    of_both: Rate,
+    of_account: Rate,
+    of_address: Rate,
+    sign_ups: Rate,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            of_both: Rate::new(Some(TRIES_OF_ACCOUNT_AND_ADDRESS)),
+            of_account: Rate::new(Some(FAILURES_OF_ACCOUNT)),
+            of_address: Rate::new(Some(TRIES_OF_ADDRESS)),
+            sign_ups: Rate::new(Some(SIGN_UPS_OF_ADDRESS)),
+        }
+    }
 }
 
 impl Desk {
@@ -36,7 +69,10 @@ impl Desk {
         if !invited && policy == SignUp::Closed {
             return Err(Error::Forbidden);
         }
-        self.slow_down(visit, None)?;
+        let (peer, address) = visit;
+        if peer == Peer::Unknown {
+            self.tries.sign_ups.take(address.to_string(), self.now()).map_err(too_many)?;
+        }
         let first_only = !invited && policy == SignUp::First;
         if first_only && self.store.count_accounts(realm).await? > 0 {
             return Err(Error::Forbidden);
@@ -72,12 +108,24 @@ impl Desk {
     /// Lets in who knows the password. A hash of an older kind is replaced by the way. An unknown address takes as long as a wrong password.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::RateLimited`] after too many tries for the account, or from an address that is not trusted.
+    /// [`Error::WrongPassword`]; [`Error::RateLimited`] after too many tries for the account from this address, and where the address is not
+    /// trusted after too many from it, or too many wrong ones for the account from everywhere.
     pub async fn log_in(&self, realm: Realm, visit: (Peer, IpAddr), email: &str, password: &str) -> Result<LoggedIn, Error> {
-        self.slow_down(visit, Some(format!("{}:{email}", realm.name())))?;
+        // What cannot be an address is not counted either: the counters would hold it.
+        if email.len() > EMAIL_LIMIT {
+            return Err(Error::WrongPassword);
+        }
+        let of_account = format!("{}:{email}", realm.name());
+        self.slow_down(visit, &of_account)?;
         let account = self.store.find_account_by_email(realm, email).await?;
         let verdict = self.passwords.check(password, account.as_ref().map(|a| &a.password)).await?;
-        let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else { return Err(Error::WrongPassword) };
+        let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
+            if visit.0 == Peer::Unknown {
+                // Enough are left, or this try would have been refused.
+                let _ = self.tries.of_account.take(of_account, self.now());
+            }
+            return Err(Error::WrongPassword);
+        };
         if verdict == Verdict::RightButOld {
             self.renew(&account, password).await;
         }
@@ -96,17 +144,22 @@ impl Desk {
         }
     }
 
-    /// Counts a try from an address, and for an account where one is named.
-    fn slow_down(&self, (peer, address): (Peer, IpAddr), account: Option<String>) -> Result<(), Error> {
-        let from = (peer == Peer::Unknown).then(|| address.to_string());
-        for key in from.into_iter().chain(account) {
-            self.logins.take(key, self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })?;
+    /// Counts a try of an account from an address.
+    fn slow_down(&self, (peer, address): (Peer, IpAddr), account: &str) -> Result<(), Error> {
+        let (tries, now) = (&self.tries, self.now());
+        if peer == Peer::Unknown {
+            tries.of_account.look(account, now).map_err(too_many)?;
+            tries.of_address.take(address.to_string(), now).map_err(too_many)?;
         }
-        Ok(())
+        tries.of_both.take(format!("{account}\n{address}"), now).map_err(too_many)
     }
 
     fn logged_in(&self, account: Account) -> Result<LoggedIn, Error> {
         let token = self.authority.issue(&account.person(), self.now())?.token;
         Ok(LoggedIn { account, token })
     }
+}
+
+fn too_many(retry_after_ms: u64) -> Error {
+    Error::RateLimited { retry_after_ms }
 }

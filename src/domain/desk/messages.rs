@@ -68,14 +68,19 @@ impl Desk {
         }
         let author = session.introduce(author);
         self.meter(who, &author, id, &post).await?;
+        self.store_message(session, author, post, EntryId::random()).await
+    }
+
+    /// Stores a message whose author may write, and announces it.
+    async fn store_message(&self, session: Session, author: Person, post: Post, id: EntryId) -> Result<Posted, Error> {
         let Post { body, form, signed, client_key } = post;
         let content = Content::Message(Message { body: body.clone(), form, signed });
-        let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key, content };
+        let draft = Draft { session: session.id.clone(), id, at: self.now(), author, client_key, content };
         let (entry, duplicate) = match self.store.append(draft).await? {
             Appended::Stored(entry) => (entry, false),
             Appended::Duplicate(entry) if entry.body() == Some(&body) => (entry, true),
             Appended::Duplicate(_) => return Err(Error::ClientKeyReused),
-            Appended::Ended => return Err(Error::SessionEnded(id.clone())),
+            Appended::Ended => return Err(Error::SessionEnded(session.id)),
         };
         let entry = Arc::new(entry);
         self.announce.appended(Arc::clone(&entry));
@@ -86,7 +91,7 @@ impl Desk {
     }
 
     /// As [`Desk::post_message`]; but where the session has ended and the realm lets its visitor go on, in the visitor's next session, which is
-    /// opened if need be.
+    /// opened if need be. A key that the same sender used for this session before answers the stored message again, wherever it went.
     ///
     /// # Errors
     /// As [`Desk::post_message`] and [`Desk::start_session`].
@@ -98,18 +103,37 @@ impl Desk {
         post: Post,
         address: Option<IpAddr>,
     ) -> Result<Posted, Error> {
-        match self.post_message(who, author.clone(), id, post.clone()).await {
-            Err(Error::SessionEnded(ended)) => {
-                let before = self.session(who, id).await?;
-                if !before.realm.goes_on_after_end() || !before.visitor.is(&author) {
-                    return Err(Error::SessionEnded(ended));
-                }
-                let opening = Opening { visitor: before.visitor, group: before.group, address };
-                let next = self.start_session(who, opening).await?.session;
-                self.post_message(who, author, &next.id, post).await
-            }
-            other => other,
+        let refused = match self.post_message(who, author.clone(), id, post.clone()).await {
+            Err(refused @ (Error::SessionEnded(_) | Error::RateLimited { .. })) => refused,
+            other => return other,
+        };
+        let before = self.session(who, id).await?;
+        if !before.realm.goes_on_after_end() || !before.visitor.is(&author) {
+            return Err(refused);
         }
+        let onwards = post.client_key.as_ref().map(|key| EntryId::onwards(id, &author, key));
+        if let Some(posted) = self.find_posted(onwards.as_ref(), &post).await? {
+            return Ok(posted);
+        }
+        let Error::SessionEnded(_) = refused else { return Err(refused) };
+        let opening = Opening { visitor: before.visitor, group: before.group, address };
+        let next = self.start_session(who, opening).await?.session;
+        let author = next.introduce(author);
+        // It was counted for the session that has ended.
+        self.store_message(next, author, post, onwards.unwrap_or_else(EntryId::random)).await
+    }
+
+    /// What an earlier call stored under this id, which is announced again.
+    async fn find_posted(&self, id: Option<&EntryId>, post: &Post) -> Result<Option<Posted>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        let Some(entry) = self.store.find_message(id).await? else { return Ok(None) };
+        if entry.body() != Some(&post.body) {
+            return Err(Error::ClientKeyReused);
+        }
+        let session = self.store.find_session(&entry.session).await?.ok_or(Error::SessionNotFound)?;
+        let entry = Arc::new(entry);
+        self.announce.appended(Arc::clone(&entry));
+        Ok(Some(Posted { entry, duplicate: true, session }))
     }
 
     /// Writes a line of the system about what was done to the session, for the record. What was done stands also where the line cannot be

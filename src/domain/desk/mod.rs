@@ -22,6 +22,7 @@ use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
+use accounts::Tries;
 use attendance::Attendance;
 use rate::Rate;
 
@@ -52,7 +53,7 @@ pub struct Desk {
     /// What callers without a credential post from one address, whichever sessions they name.
     crowds: Rate,
     openings: Rate,
-    logins: Rate,
+    tries: Tries,
 }
 
 /// How often a visitor may join a session, or read it from its beginning, in a minute: each costs a page of history.
@@ -63,9 +64,6 @@ const CROWD: u32 = 20;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
-
-/// How often a minute a password may be tried for one account, or from one address that is not trusted.
-const LOGINS_PER_MINUTE: u32 = 20;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -99,7 +97,7 @@ impl Desk {
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
-            logins: Rate::new(Some(LOGINS_PER_MINUTE)),
+            tries: Tries::default(),
         }
     }
 
