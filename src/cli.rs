@@ -141,7 +141,7 @@ fn check_config(config: &Config, warnings: &[Warning]) -> ExitCode {
 
 /// Answers the id of the account.
 async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &Secret), name: Option<&str>) -> anyhow::Result<String> {
-    let desk = app::open_desk(config).await?;
+    let desk = app::open_desk(config, app::Use::Founding).await?;
     match desk.create_account(NewAccount::of_staff(realm, email, password.expose(), name)).await {
         Err(Error::AccountExists) => anyhow::bail!("{email} has an account in {} already; it was not changed", realm.name()),
         made => Ok(made.context("cannot store the account")?.id.to_string()),
@@ -150,7 +150,7 @@ async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &
 
 /// Answers the id by which the contract knows the agent.
 async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&str>), capacity: u32) -> anyhow::Result<String> {
-    let desk = app::open_desk(config).await?;
+    let desk = app::open_desk(config, app::Use::Shared).await?;
     let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
     Ok(agent.id.in_realm().to_owned())
 }

@@ -38,9 +38,9 @@ use crate::socket::{Gateway, Limits, Sockets};
 use crate::webhook::Webhook;
 
 use origins::cors;
-use parts::{Opened, Use, authority, open_store, trust};
+use parts::{Opened, authority, open_store, trust};
 
-pub use parts::open_desk;
+pub use parts::{Use, open_desk};
 
 /// How often documents and slots are checked against the log.
 const REPAIR_EVERY: Duration = Duration::from_secs(60);
@@ -156,7 +156,7 @@ impl Node {
         let probes = probes::router(Probes { desk: Arc::clone(&self.desk), stopping: Arc::clone(stopping) });
         let documents = if config.mode == Mode::Production { Router::new() } else { files::documents_router() };
         contracts
-            .layer(cors(Arc::clone(&self.trust), open_paths(&listens.mounts)))
+            .layer(cors(Arc::clone(&self.trust), &listens.mounts))
             .merge(files)
             .merge(documents)
             .merge(probes)
@@ -202,14 +202,6 @@ async fn first_admin(config: &Config, desk: &Desk) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The paths of a listener below which every origin is allowed.
-fn open_paths(mounts: &[Mount]) -> Vec<String> {
-    let open: Vec<&Mount> = mounts.iter().filter(|m| origins::is_open(m.realm)).collect();
-    let bases = open.iter().map(|m| m.base.trim_end_matches('/').to_owned());
-    let sockets = (!open.is_empty()).then(|| "/socket.io".to_owned());
-    bases.chain(sockets).collect()
 }
 
 /// The Socket.IO services of all listeners, with their contracts mounted.

@@ -1,6 +1,8 @@
 //! The parts that more than the server needs, built from the configuration: the store, the judge of credentials, and a desk over them.
 
+use std::ffi::OsString;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +13,12 @@ use crate::auth::{self, Auth};
 use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::domain::desk::{Desk, Ports};
 use crate::domain::entry::Entry;
+use crate::domain::error::Error;
 use crate::domain::ids::ConnId;
-use crate::domain::ports::{Announce, Audience, Signal};
+use crate::domain::ports::{Announce, Audience, Authority, Credential, IssuedToken, SignUp, Signal};
+use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::store::Store;
-use crate::domain::time::{Clock, SystemClock};
+use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::http::trust::{Rules, Trust};
 use crate::secret::Secret;
 use crate::store::mongo;
@@ -23,25 +27,52 @@ use crate::store::sqlite::Sqlite;
 /// For how long after the first start tokens of an original are accepted, unless configured: 30 days.
 const LEGACY_TOKENS_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
+/// What may lie in a folder without a database before the first start.
+const OURS: [&str; 3] = ["helpline.lock", "jwt-secret", "lost+found"];
+
 /// A desk without sockets, for the command line. It shares the store with a server that may be running.
+///
+/// It knows no credentials: what only a server needs, its secret and the date of its first start, is not made by a command.
 ///
 /// # Errors
 /// Whatever keeps the store from opening.
-pub async fn open_desk(config: &Config) -> anyhow::Result<Arc<Desk>> {
-    let opened = open_store(config, Use::Shared).await?;
-    let authority = Arc::new(authority(config, opened.store.as_ref(), &SystemClock).await?);
+pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>> {
+    // The lock is held while a database is made, and not longer: a server may start beside a command.
+    let Opened { store, .. } = open_store(config, usage).await?;
     let ports = Ports {
-        store: opened.store,
+        store,
         announce: Arc::new(Nobody),
-        authority,
+        authority: Arc::new(Nobody),
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
     Ok(Arc::new(Desk::new(ports, None)))
 }
 
-/// Fan-out where nobody listens.
+/// Fan-out where nobody listens, and the judge where nobody shows a credential.
 struct Nobody;
+
+impl Authority for Nobody {
+    fn verify(&self, _: Realm, _: &Credential, _: Timestamp) -> Result<Principal, Error> {
+        Err(Error::InvalidToken)
+    }
+
+    fn issue(&self, _: &Person, _: Timestamp) -> Result<IssuedToken, Error> {
+        Err(Error::Forbidden)
+    }
+
+    fn visitor_tokens_are_open(&self) -> bool {
+        false
+    }
+
+    fn sign_up(&self) -> SignUp {
+        SignUp::Closed
+    }
+
+    fn anonymous_sockets_are_allowed(&self) -> bool {
+        false
+    }
+}
 
 impl Announce for Nobody {
     fn appended(&self, _: Arc<Entry>) {}
@@ -51,11 +82,13 @@ impl Announce for Nobody {
 
 /// How the data folder is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    /// By the one server that serves from it.
+pub enum Use {
+    /// By the one server that serves from it. Makes the database, or brings it up to date.
     Alone,
-    /// Beside such a server, for a moment.
+    /// Beside such a server, for a moment. There is a database of exactly this version, or nothing is done.
     Shared,
+    /// As shared; but in a folder that is missing or empty a database is made.
+    Founding,
 }
 
 /// An open store.
@@ -74,16 +107,39 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Whether a command may make a database here. A folder that was mistyped is missing, or holds something else.
+fn may_found(folder: &Path, usage: Use) -> anyhow::Result<()> {
+    let fits = |name: OsString| OURS.iter().any(|ours| name == *ours);
+    let is_empty = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(error.into()),
+        Ok(mut entries) => entries.try_fold(true, |all, entry| Ok::<_, std::io::Error>(all && fits(entry?.file_name())))?,
+    };
+    anyhow::ensure!(usage == Use::Founding, "there is none; start the server first, or make an account with `helpline admin create`");
+    anyhow::ensure!(is_empty, "there is none, and the folder holds something else; start the server to make one in it");
+    tracing::info!("a new database is made in {} (DATA_DIR)", folder.display());
+    Ok(())
+}
+
 pub(super) async fn open_store(config: &Config, usage: Use) -> anyhow::Result<Opened> {
     match &config.store {
         StoreConfig::Embedded => {
             let folder = &config.data_dir;
             let place = || format!("cannot open the database in {} (DATA_DIR)", folder.display());
-            let lock = match usage {
-                Use::Alone => Some(lock(folder).with_context(place)?),
-                Use::Shared => None,
+            let present = match usage {
+                Use::Alone => None,
+                Use::Shared | Use::Founding => Sqlite::open_present(folder).await.with_context(place)?,
             };
-            let store = Sqlite::open(folder).await.with_context(place)?;
+            let (store, lock) = match present {
+                Some(store) => (store, None),
+                None => {
+                    if usage != Use::Alone {
+                        may_found(folder, usage).with_context(place)?;
+                    }
+                    let lock = lock(folder).with_context(place)?;
+                    (Sqlite::open(folder).await.with_context(place)?, Some(lock))
+                }
+            };
             Ok(Opened { store: Arc::new(store), name: "embedded", lock })
         }
         StoreConfig::MongoDb { uri, database } => {

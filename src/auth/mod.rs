@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::domain::error::Error;
-use crate::domain::ids::{LoginId, random_secret};
+use crate::domain::ids::random_secret;
 use crate::domain::ports::{Authority, Credential, IssuedToken, SignUp};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::time::Timestamp;
@@ -63,7 +63,7 @@ impl Authority for Auth {
     fn verify(&self, realm: Realm, credential: &Credential, now: Timestamp) -> Result<Principal, Error> {
         match credential {
             Credential::Token(token) => self.tokens.verify(realm, token, now).ok_or(Error::InvalidToken),
-            Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm }),
+            Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm, has_key: true }),
             Credential::ApiKey(_) => Err(Error::WrongKey),
             Credential::Login(_) => Err(Error::InvalidToken),
         }
@@ -73,10 +73,6 @@ impl Authority for Auth {
     /// or has no such e-mail address.
     fn issue(&self, person: &Person, now: Timestamp) -> Result<IssuedToken, Error> {
         self.tokens.issue(person, now)
-    }
-
-    fn fingerprint(&self, secret: &str) -> LoginId {
-        LoginId::stored(fingerprint::of(secret))
     }
 
     fn visitor_tokens_are_open(&self) -> bool {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Kind};
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Peer, Person, Principal, Realm};
@@ -36,8 +36,8 @@ pub trait Dialect: Send + Sync + 'static {
     /// Lets a new socket in, or refuses it with the text of the contract's `connect_error`.
     ///
     /// # Errors
-    /// The text.
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str>;
+    /// [`Unadmitted`].
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted>;
 
     /// The state of one admitted socket.
     fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation>;
@@ -85,6 +85,27 @@ pub struct Handshake {
     pub peer: Peer,
     /// The peer's address, as far as it can be known.
     pub address: IpAddr,
+    /// The program that calls, in its own words: `Origin` and `User-Agent`.
+    pub program: String,
+}
+
+/// Why a new socket is not let in.
+#[derive(Debug)]
+pub enum Unadmitted {
+    /// Its credential is wrong or missing: the text of the `connect_error`, after which official clients do not try again.
+    Refused(&'static str),
+    /// Its credential cannot be judged now, for this reason. The client is to come again.
+    Later(Error),
+}
+
+impl Unadmitted {
+    /// Refused with this text, unless the failure is ours.
+    pub fn because(error: Error, text: &'static str) -> Self {
+        match error.kind() {
+            Kind::Unavailable | Kind::Internal => Unadmitted::Later(error),
+            Kind::NotFound | Kind::Unauthenticated | Kind::Forbidden | Kind::Conflict | Kind::RateLimited => Unadmitted::Refused(text),
+        }
+    }
 }
 
 /// Why the server closes a socket.
@@ -155,6 +176,8 @@ pub struct Admission {
 pub struct Joined {
     /// The number of the last entry that the greeting takes into account.
     pub reach: u64,
+    /// The number of the session's last entry.
+    pub head: u64,
     /// How the session stood there.
     pub status: Status,
 }

@@ -8,6 +8,9 @@ use super::ids::{AccountId, LoginId};
 use super::principal::{Person, Realm, Role};
 use super::time::Timestamp;
 
+/// The longest e-mail address, in bytes: what a mail server takes (RFC 5321).
+pub const EMAIL_LIMIT: usize = 254;
+
 /// A password as it is stored. Printing it shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Arc<str>);

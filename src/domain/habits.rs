@@ -102,8 +102,8 @@ impl Realm {
         }
     }
 
-    /// Whether a visitor's open session is found again only from the address that opened it: where guests come with an id so short that others
-    /// may guess it.
+    /// Whether, without a credential, a visitor's open session is found again only from the address that opened it: where guests come with an id
+    /// so short that others may guess it.
     pub fn binds_to_address(self, visitor_id: &str) -> bool {
         self.admits_guests() && visitor_id.chars().count() < UNGUESSABLE
     }

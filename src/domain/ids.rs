@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::principal::Realm;
+use super::principal::{Person, Realm};
 
 /// Defines an opaque identifier, cheap to clone.
 macro_rules! opaque_id {
@@ -46,7 +46,7 @@ opaque_id!(
     SessionId
 );
 opaque_id!(
-    /// One record of a session's log. UUIDv7, so that ids sort roughly by time.
+    /// One record of a session's log. UUIDv7, so that ids sort roughly by time; UUIDv5 where it must be found again, see [`EntryId::onwards`].
     EntryId
 );
 opaque_id!(
@@ -93,6 +93,17 @@ impl EntryId {
     /// Reads an id from the wire, as [`SessionId::parse`].
     pub fn parse(text: &str) -> Option<Self> {
         is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
+    }
+}
+
+impl EntryId {
+    /// The id of the message that this sender was to store in an ended session under this key, wherever it went instead. Whoever was let into
+    /// the session finds it so, and nobody else's.
+    pub fn onwards(from: &SessionId, sender: &Person, key: &ClientKey) -> Self {
+        // The lengths of ids are not fixed, and a sender's may hold any character.
+        let (realm, id, key) = (sender.realm.name(), &sender.id, key.as_str());
+        let name = format!("helpline onwards {from} {realm} {}:{id} {key}", id.len());
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string().into())
     }
 }
 
@@ -178,6 +189,23 @@ mod tests {
         assert_ne!(support, operators);
         assert_eq!((support.in_realm(), operators.in_realm()), ("a1", "a1"));
         assert_eq!(AgentId::of(Realm::Operators, "support:a1").in_realm(), "support:a1");
+    }
+
+    #[test]
+    fn what_goes_on_is_found_again_by_its_sender_and_key_alone() {
+        let sender = |id: &str| Person::new(Realm::Operators, id, crate::domain::principal::Role::Visitor);
+        let (session, key) = (SessionId::random(), |key: &str| ClientKey::parse(key).unwrap());
+        let id = EntryId::onwards(&session, &sender("u1"), &key("k1"));
+        assert_eq!(EntryId::onwards(&session, &sender("u1"), &key("k1")), id);
+        assert!(EntryId::parse(id.as_str()).is_some());
+        for other in [
+            EntryId::onwards(&session, &sender("u2"), &key("k1")),
+            EntryId::onwards(&session, &sender("u1"), &key("k2")),
+            EntryId::onwards(&session, &sender("u1 k1"), &key("k1")),
+            EntryId::onwards(&SessionId::random(), &sender("u1"), &key("k1")),
+        ] {
+            assert_ne!(other, id);
+        }
     }
 
     #[test]

@@ -130,9 +130,6 @@ pub trait Authority: Send + Sync + 'static {
     /// A token that names this person, valid from `now`.
     fn issue(&self, person: &Person, now: Timestamp) -> Result<IssuedToken, Error>;
 
-    /// The fingerprint under which the login with this secret is stored.
-    fn fingerprint(&self, secret: &str) -> LoginId;
-
     /// Whether tokens of visitors are issued to anybody who asks (`VISITOR_TOKENS=open`).
     fn visitor_tokens_are_open(&self) -> bool;
 
@@ -169,6 +166,9 @@ pub enum Verdict {
 /// Hashes and checks passwords. Both are slow on purpose and run beside the async threads, few at a time.
 #[async_trait]
 pub trait Passwords: Send + Sync + 'static {
+    /// The fingerprint under which the login with this secret is stored; the same on every node and after every start.
+    fn fingerprint(&self, secret: &str) -> LoginId;
+
     /// A hash of the present kind, with a salt of its own.
     ///
     /// # Errors

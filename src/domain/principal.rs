@@ -128,6 +128,8 @@ pub enum Principal {
     Delegate {
         /// The realm it may act in.
         realm: Realm,
+        /// Whether it showed the API key; else it is trusted for where it calls from.
+        has_key: bool,
     },
     /// Anybody without a credential, where the realm lets such callers in: a session's id opens that session to it, as its visitor.
     Guest {
@@ -167,7 +169,7 @@ impl Principal {
     pub fn realm(&self) -> Realm {
         match self {
             Principal::Person { person, .. } => person.realm,
-            Principal::Delegate { realm } | Principal::Guest { realm, .. } => *realm,
+            Principal::Delegate { realm, .. } | Principal::Guest { realm, .. } => *realm,
         }
     }
 
@@ -176,6 +178,15 @@ impl Principal {
         match self {
             Principal::Person { person, expires, login, .. } => Principal::Person { person, expires, login, peer },
             other => other,
+        }
+    }
+
+    /// Whether a credential vouches for whom the caller acts as.
+    pub fn is_vouched_for(&self) -> bool {
+        match self {
+            Principal::Person { .. } => true,
+            Principal::Delegate { has_key, .. } => *has_key,
+            Principal::Guest { .. } => false,
         }
     }
 

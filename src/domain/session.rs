@@ -109,7 +109,7 @@ impl Session {
     /// id where the realm takes that for a credential.
     pub fn admits(&self, who: &Principal) -> bool {
         match who {
-            Principal::Delegate { realm } => *realm == self.realm,
+            Principal::Delegate { realm, .. } => *realm == self.realm,
             Principal::Guest { realm, .. } => *realm == self.realm && self.realm.admits_guests(),
             Principal::Person { person, .. } if person.role == Role::System => person.realm == self.realm,
             Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person),
@@ -125,6 +125,23 @@ impl Session {
     /// Whether `person` is the agent to whom it is assigned.
     pub fn is_of_agent(&self, person: &Person) -> bool {
         person.role == Role::Agent && self.agent.as_ref().is_some_and(|a| a.id == AgentId::of(person.realm, &person.id))
+    }
+
+    /// Who speaks in it when `who` calls as this role and names this id, and whether the id is to be shown; `None` where the caller may not.
+    ///
+    /// A credential that names a person decides who it is. A delegate speaks for whom the call names, by default for the visitor or for `unnamed`
+    /// who answers. A guest is the session's visitor and nothing else; another id than the visitor's is ignored.
+    pub fn speaker(&self, who: &Principal, role: Role, id: Option<&str>, unnamed: &str) -> Option<(Person, bool)> {
+        match (who, role) {
+            (Principal::Guest { .. }, Role::Visitor) => Some((self.visitor.clone(), id == Some(&*self.visitor.id))),
+            (Principal::Person { person, .. }, role) if person.role == role => Some((person.clone(), true)),
+            (Principal::Delegate { .. }, Role::Visitor) => {
+                let named = id.filter(|id| **id != *self.visitor.id).map(|id| Person::new(self.realm, id, role));
+                Some((named.unwrap_or_else(|| self.visitor.clone()), id.is_some()))
+            }
+            (Principal::Delegate { .. }, role) => Some((Person::new(self.realm, id.unwrap_or(unnamed), role), id.is_some())),
+            _ => None,
+        }
     }
 
     /// Whether somebody has read the message: by itself, or with all up to it.

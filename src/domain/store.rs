@@ -143,8 +143,9 @@ pub trait Store: Send + Sync + 'static {
     /// was ended, and gives it the label if it was not. Sets `updated_at`, and takes end and reason away. It gets no key back.
     async fn reopen_session(&self, id: &SessionId, seq: u64, at: Timestamp, label: &str) -> Result<(), StoreError>;
 
-    /// Marks the session as one in which somebody has spoken, and raises its `updated_at` to `at` if that is later. Harmless where there is none.
-    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError>;
+    /// Marks the session as one in which somebody has spoken, and raises its `updated_at` to `at` if one is given and later. Harmless where there
+    /// is none.
+    async fn touch_session(&self, id: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError>;
 
     /// Raises the session's `read_ordinal` to `ordinal` if that is higher. Answers what it was before, or `None` where there is no such session.
     async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError>;

@@ -44,14 +44,25 @@ pub fn visit_of(extensions: &Extensions, headers: &HeaderMap, trust: &Trust) -> 
 
 /// `X-API-Key`, else the bearer token; a wrong one is never ignored.
 pub fn credential_of(headers: &HeaderMap) -> Option<Credential> {
-    let value = |name: HeaderName| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
-    if let Some(key) = value(HeaderName::from_static("x-api-key")).filter(|k| !k.is_empty()) {
-        return Some(Credential::ApiKey(key));
+    if let Some(key) = api_key_of(headers) {
+        return Some(key);
     }
-    let authorization = value(header::AUTHORIZATION).filter(|a| !a.is_empty())?;
+    let authorization = value(headers, &header::AUTHORIZATION)?;
     let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     // Another scheme is a wrong credential.
     Some(Credential::Token(bearer.map_or(String::new(), |(_, token)| token.trim().to_owned())))
+}
+
+/// `X-API-Key`, whatever else is shown.
+pub fn api_key_of(headers: &HeaderMap) -> Option<Credential> {
+    value(headers, &HeaderName::from_static("x-api-key")).map(Credential::ApiKey)
+}
+
+/// A header that is not blank.
+fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 /// The JSON body, as Express reads it: `{}` where there is none or it is declared as something else.

@@ -11,14 +11,14 @@ use crate::domain::principal::Peer;
 /// What is known of whoever sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// The client's address, as far as it can be known.
+    /// The client's address, as far as it can be known, to count it by. Of IPv6 it is the network of 64 bits, which one client has to itself.
     pub client: IpAddr,
     /// Whether it may do what the originals left open to everybody.
     pub peer: Peer,
 }
 
 /// The rules, from configuration.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Networks whose peers are trusted.
     pub networks: Vec<IpNet>,
@@ -64,8 +64,14 @@ impl Trust {
             (true, _) => self.forwarded_client(headers),
         };
         let trusted =
-            client.is_some_and(|c| within(&self.rules.networks, c)) && self.is_own_host(headers) && self.is_from_known_page(headers);
-        Visit { client: client.unwrap_or(near), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
+            client.is_some_and(|c| within(&self.rules.networks, c)) && self.is_own_host(headers) && !self.is_from_unknown_page(headers);
+        Visit { client: counted(client.unwrap_or(near)), peer: if trusted { Peer::Trusted } else { Peer::Unknown } }
+    }
+
+    /// Whether the request comes from a page that is neither ours nor listed, also where pages of every origin are admitted.
+    pub fn is_from_unknown_page(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return false };
+        !origin.to_str().is_ok_and(|o| self.knows_origin(o, headers))
     }
 
     /// Whether the request's `Origin` is absent or admitted.
@@ -104,14 +110,17 @@ impl Trust {
         None
     }
 
-    fn is_from_known_page(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
-        origin.to_str().is_ok_and(|o| self.knows_origin(o, headers))
-    }
-
     fn is_own_host(&self, headers: &HeaderMap) -> bool {
         let Some(name) = host(headers).map(name_of) else { return false };
         is_loopback(name) || self.rules.hosts.iter().any(|h| h.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The address by which a client is counted: whoever has one IPv6 address has the 2^64 of its network.
+fn counted(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
 
@@ -191,6 +200,18 @@ mod tests {
         assert_eq!(client("10.9.0.1", "10.1.2.3, rubbish").peer, Peer::Unknown);
         assert_eq!(client("127.0.0.1", "10.1.2.3").peer, Peer::Unknown);
         assert_eq!(judge("10.9.0.1", &[host]).peer, Peer::Unknown);
+    }
+
+    #[test]
+    fn an_ipv6_client_is_counted_by_its_network_and_trusted_by_its_address() {
+        let host = ("host", "chat.example.com");
+        assert_eq!(judge("[2001:db8:1:2:3:4:5:6]", &[host]).client.to_string(), "2001:db8:1:2::");
+        assert_eq!(judge("10.9.0.1", &[host, ("x-forwarded-for", "2001:db8:1:2:ffff::9")]).client.to_string(), "2001:db8:1:2::");
+        assert_eq!(judge("[::ffff:192.0.2.7]", &[host]).client.to_string(), "192.0.2.7");
+        let rules = Rules { networks: vec!["::1/128".parse().unwrap()], ..Rules::default() };
+        let headers = HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]);
+        let seen = |remote: &str| Trust::new(rules.clone()).judge(&headers, remote.parse().unwrap()).peer;
+        assert_eq!((seen("[::1]:4000"), seen("[::2]:4000")), (Peer::Trusted, Peer::Unknown));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::{HeaderMap, header};
 use futures_util::future::ready;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
@@ -11,15 +12,20 @@ use tokio::sync::oneshot;
 use super::conn::Conn;
 use super::gate::Gates;
 use super::inbox::{self, Closed};
+use super::mount::CONNECT_TIMEOUT;
 use super::outlet::{EmitErrors, Outlet};
 use super::tails::Tails;
-use crate::dialect::{Dialect, Handshake};
+use crate::dialect::{Dialect, Handshake, Unadmitted};
 use crate::domain::desk::Desk;
+use crate::domain::error::Error;
 use crate::domain::ids::ConnId;
 use crate::domain::principal::Peer;
-use crate::http::extract;
 use crate::http::trust::{Trust, Visit};
+use crate::http::{extract, status};
 use crate::limit::{PerAddress, Place};
+
+/// How much of each header is kept, in characters.
+const PROGRAM_LIMIT: usize = 200;
 
 /// What the middleware of a namespace works with.
 pub(super) struct Door {
@@ -50,10 +56,21 @@ impl Door {
             Peer::Trusted => None,
         };
         let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let handshake = Handshake { auth: auth.0.unwrap_or(Value::Null), query, peer: visit.peer, address: visit.client };
-        let who = self.dialect.admit(&self.desk, &handshake).await.inspect_err(|_| {
-            tracing::info!(dialect = self.dialect.realm().name(), "socket refused");
-        })?;
+        let handshake = Handshake {
+            auth: auth.0.unwrap_or(Value::Null),
+            query,
+            peer: visit.peer,
+            address: visit.client,
+            program: program(&parts.headers),
+        };
+        let who = match self.dialect.admit(&self.desk, &handshake).await {
+            Ok(who) => who,
+            Err(Unadmitted::Refused(text)) => {
+                tracing::info!(dialect = self.dialect.realm().name(), "socket refused");
+                return Err(text);
+            }
+            Err(Unadmitted::Later(error)) => return Err(put_off(&error).await),
+        };
         let (sender, inbox) = inbox::pair(self.gates.gate(&socket));
         let (connected, is_connected) = oneshot::channel();
         socket.extensions.insert::<Connected>(Arc::new(Mutex::new(Some(connected))));
@@ -71,6 +88,7 @@ impl Door {
             expires: who.expires(),
             joined: Mutex::default(),
             typing: Mutex::default(),
+            told: Mutex::default(),
             _place: place,
         };
         let conversation = self.dialect.converse(who, handshake);
@@ -84,6 +102,21 @@ impl Door {
             "Too many connections"
         })
     }
+}
+
+/// What a client says of itself.
+fn program(headers: &HeaderMap) -> String {
+    let said = |name| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(PROGRAM_LIMIT).collect::<String>());
+    format!("{} {}", said(header::ORIGIN).unwrap_or_default(), said(header::USER_AGENT).unwrap_or_default())
+}
+
+/// Leaves CONNECT without an answer until the library cuts the connection for that, after which official clients come back by themselves; any
+/// `connect_error` would be final to them. The text is for a connection that stands, because another namespace was connected on it.
+#[allow(clippy::disallowed_methods, reason = "the library's own timer cannot be awaited")]
+async fn put_off(error: &Error) -> &'static str {
+    status::log(error);
+    tokio::time::sleep(CONNECT_TIMEOUT).await;
+    "Service temporarily unavailable"
 }
 
 /// The connect handler: the socket may now be sent to.

@@ -27,6 +27,12 @@ const MOST_SESSIONS: usize = 500;
 /// After how many milliseconds without another word a person does not type any more.
 const TYPING_MS: i64 = 15_000;
 
+/// How many milliseconds apart the others are told of typing, once a burst is over.
+const TYPING_GAP_MS: i64 = 200;
+
+/// How many times in a row they are told at once.
+const TYPING_BURST: i64 = 20;
+
 /// How long the library may take from admitting a socket to connecting it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,6 +50,8 @@ pub(super) struct Conn {
     pub(super) joined: Mutex<HashSet<SessionId>>,
     /// Where the others were told that its person types, and until when they need not hear more.
     pub(super) typing: Mutex<Option<(Typing, Timestamp)>>,
+    /// Until when the telling of typing is used up.
+    pub(super) told: Mutex<Option<Timestamp>>,
     /// The place of its address, given back when the task ends.
     pub(super) _place: Option<Place>,
 }
@@ -102,11 +110,22 @@ impl Line for Conn {
     }
 
     fn typing(&self, desk: &Desk, typing: Typing) {
-        self.stop_typing(desk, |earlier, _| earlier.session != typing.session);
-        let until = desk.now().plus_ms(TYPING_MS);
-        let lasting = Some((Typing { extra: None, ..typing.clone() }, until)).filter(|_| typing.is_typing);
-        *self.typing.lock().unwrap_or_else(PoisonError::into_inner) = lasting;
-        self.tell_typing(desk, typing);
+        self.stop_typing(desk, |earlier, _| earlier.session != typing.session || !earlier.person.is(&typing.person));
+        let now = desk.now();
+        let due = self.may_tell_typing(now);
+        {
+            let mut lasting = self.typing.lock().unwrap_or_else(PoisonError::into_inner);
+            match (&*lasting, typing.is_typing, due) {
+                // What could not be told is taken back a little later.
+                (Some((earlier, _)), false, false) => *lasting = Some((earlier.clone(), now.plus_ms(TYPING_GAP_MS))),
+                (_, false, _) => *lasting = None,
+                (None, true, false) => {}
+                (_, true, _) => *lasting = Some((Typing { extra: None, ..typing.clone() }, now.plus_ms(TYPING_MS))),
+            }
+        }
+        if due {
+            self.tell_typing(desk, typing);
+        }
     }
 
     async fn send(&self, frame: &Frame) {
@@ -146,6 +165,18 @@ impl Conn {
         if let Some((typing, _)) = stopped {
             self.tell_typing(desk, Typing { is_typing: false, ..typing });
         }
+    }
+
+    /// Whether the others may be told of typing now: in short bursts, and then a few times a second, however fast the client says it.
+    fn may_tell_typing(&self, now: Timestamp) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.plus_ms(-TYPING_GAP_MS * TYPING_BURST);
+        let next = told.map_or(earliest, |last| last.max(earliest)).plus_ms(TYPING_GAP_MS);
+        let may = next <= now;
+        if may {
+            *told = Some(next);
+        }
+        may
     }
 
     fn tell_typing(&self, desk: &Desk, typing: Typing) {

@@ -24,7 +24,7 @@ use crate::http::trust::Trust;
 use crate::limit::PerAddress;
 
 /// How long a socket may take to complete CONNECT.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many packets wait for a socket. Entries beyond are fed from the store, so this need not be large.
 const SEND_BUFFER: usize = 128;

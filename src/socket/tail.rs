@@ -57,8 +57,8 @@ struct Member {
     dialect: Arc<dyn Dialect>,
     /// The last entry it got, or need not get.
     cursor: u64,
-    /// Whose page it is, where a later socket of that page will not know what it has.
-    page: Option<Arc<str>>,
+    /// Whose page it is, by all its names, where a later socket of that page will not know what it has.
+    pages: Vec<Arc<str>>,
     /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
     pending: VecDeque<(u64, Option<Frame>)>,
     /// Its greeting, while some of that is pending.
@@ -192,8 +192,8 @@ impl Tail {
             }
             let frame = frames.iter().find(|(n, _)| *n == name).and_then(|(_, f)| f.as_ref());
             let stays = member.advance(entry.seq(), frame) != Sent::Gone;
-            if let (false, Some(page)) = (stays, &member.page) {
-                self.departed.remember(&self.session, page, member.cursor);
+            if !stays {
+                member.pages.iter().for_each(|page| self.departed.remember(&self.session, page, member.cursor));
             }
             stays
         });
@@ -210,9 +210,11 @@ impl Tail {
             }
         };
         let frames = greeting(&session, &messages);
-        let fresh = Member { outlet, dialect, cursor: joined.reach, page: None, pending: VecDeque::new(), greeting: None };
+        let fresh = Member { outlet, dialect, cursor: joined.reach, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
-        member.page = pages.into_iter().next().or_else(|| member.page.take());
+        if !pages.is_empty() {
+            member.pages = pages;
+        }
         member.greeting = Some(Greeting { frames: frames.len(), joined, reply });
         for frame in frames.into_iter().rev() {
             member.pending.push_front((joined.reach, Some(frame)));
@@ -237,16 +239,20 @@ impl Tail {
             session.status = Status::Ended;
         }
         let (reach, messages) = match (self.members.get(conn), start) {
-            (None, Start::After(last_seq)) => {
-                let last_seq = last_seq.min(head.seq);
+            (member, Start::After(last_seq)) => {
+                // Who listens already has what was delivered to it, whatever it says.
+                let reach = member.map_or(head.seq, |m| m.cursor);
+                let last_seq = last_seq.min(reach);
                 let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
-                entries.retain(|e| e.seq() <= head.seq);
-                let reach = entries.last().map_or(last_seq, Entry::seq);
+                entries.retain(|e| e.seq() <= reach);
+                let shown = entries.last().map_or(last_seq, Entry::seq);
+                let is_new = member.is_none();
                 entries.retain(|e| e.body().is_some());
-                (reach, entries)
+                (if is_new { shown } else { reach }, entries)
             }
             (None, Start::LeftOff) => (self.left_off(pages, head.seq).await?, Vec::new()),
-            (member, start) => {
+            (Some(member), Start::LeftOff) => (member.cursor, Vec::new()),
+            (member, start @ (Start::Now | Start::Latest)) => {
                 let reach = member.map_or(head.seq, |m| m.cursor);
                 let skipped = if start == Start::Latest { head.ordinal.saturating_sub(history.into()) } else { 0 };
                 let mut messages = self.store.list_messages(&self.session, skipped, history).await?;
@@ -254,14 +260,16 @@ impl Tail {
                 (reach, messages)
             }
         };
-        Ok((Joined { reach, status: session.status }, messages, session))
+        Ok((Joined { reach, head: head.seq, status: session.status }, messages, session))
     }
 
     /// The last entry that a page's earlier socket got: one that still lives, or one that has gone. Where this process knows of none, the page
     /// is from before its start, and has what was stored by then.
     async fn left_off(&self, pages: &[Arc<str>], head: u64) -> Result<u64, StoreError> {
-        let living = self.members.values().filter(|m| m.page.is_some() && m.page.as_ref() == pages.first()).map(|m| m.cursor).max();
-        if let Some(cursor) = living.or_else(|| pages.iter().find_map(|page| self.departed.recall(&self.session, page))) {
+        let is_of_page = |names: &[Arc<str>]| names.first().is_some_and(|name| pages.first() == Some(name));
+        let living = self.members.values().filter(|m| is_of_page(&m.pages)).map(|m| m.cursor).max();
+        let departed = || pages.iter().filter_map(|page| self.departed.recall(&self.session, page)).max();
+        if let Some(cursor) = living.or_else(departed) {
             return Ok(cursor.min(head));
         }
         let recent = self.store.list_entries(&self.session, head.saturating_sub(LEFT_OFF_LIMIT.into()), LEFT_OFF_LIMIT).await?;
@@ -286,8 +294,8 @@ impl Tail {
 
     /// Takes a socket out, and remembers how far its page is.
     fn forget(&mut self, conn: &ConnId) {
-        if let Some(Member { page: Some(page), cursor, .. }) = self.members.remove(conn) {
-            self.departed.remember(&self.session, &page, cursor);
+        if let Some(member) = self.members.remove(conn) {
+            member.pages.iter().for_each(|page| self.departed.remember(&self.session, page, member.cursor));
         }
     }
 

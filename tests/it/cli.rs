@@ -1,5 +1,6 @@
 //! The command line, on the real binary: what it prints, the exit status, and that a running server knows at once what a command made.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -169,4 +170,54 @@ async fn commands_work_on_mongodb_too() {
     drop(server);
     let client = mongodb::Client::with_uri_str(&uri).await.expect("the tests' MongoDB");
     client.database(&database).drop().await.expect("a database to drop");
+}
+
+/// The version of an embedded database, and whether a first start was noted in it.
+fn version_and_start(data: &Path) -> (i64, bool) {
+    let conn = rusqlite::Connection::open(data.join("helpline.db")).unwrap();
+    let version = conn.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap();
+    (version, conn.query_row("SELECT count(*) > 0 FROM meta WHERE name = 'first_start'", (), |row| row.get(0)).unwrap())
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_command_makes_a_database_only_where_nothing_else_is_and_begins_no_term() {
+    let folder = TempDir::new().unwrap();
+    let (typo, other, fresh) = (folder.path().join("typo"), folder.path().join("other"), folder.path().join("fresh"));
+    let create = ["admin", "create", "--email", "ann@example.com"];
+    let agent = ["agent", "add", "--name", "Zoe"];
+    let data = |path: &Path| path.to_str().unwrap().to_owned();
+    let done = helpline(&agent, &[("DATA_DIR", &data(&typo))], "").await;
+    assert!(done.status == 1 && done.err.contains("start the server first") && !typo.exists(), "{done:?}");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("thesis.txt"), "x").unwrap();
+    let done = helpline(&create, &[("DATA_DIR", &data(&other))], "correct horse\n").await;
+    assert!(done.status == 1 && done.err.contains("holds something else"), "{done:?}");
+    assert_eq!(names(&other), ["thesis.txt"]);
+    let done = helpline(&create, &[("DATA_DIR", &data(&fresh))], "correct horse\n").await;
+    assert!(done.err.contains("a new database is made"), "{done:?}");
+    id(&done);
+    assert!(!names(&fresh).contains(&"jwt-secret".to_owned()), "{:?}", names(&fresh));
+    assert!(!version_and_start(&fresh).1, "the first start is the server's");
+    id(&helpline(&agent, &[("DATA_DIR", &data(&fresh))], "").await);
+}
+
+#[tokio::test]
+async fn a_command_leaves_the_database_of_another_version_alone() {
+    let server = Server::start(&[]).await;
+    let data = server.data().to_str().unwrap();
+    let (present, _) = version_and_start(server.data());
+    for other in [present - 1, present + 1] {
+        rusqlite::Connection::open(server.data().join("helpline.db")).unwrap().pragma_update(None, "user_version", other).unwrap();
+        for command in [&["agent", "add", "--name", "Zoe"] as &[&str], &["admin", "create", "--email", "ann@example.com"]] {
+            let done = helpline(command, &[("DATA_DIR", data)], "correct horse\n").await;
+            assert!(done.status == 1 && done.err.contains(&format!("the database has version {other}")), "{done:?}");
+        }
+        assert_eq!(version_and_start(server.data()).0, other, "nothing was migrated");
+    }
 }

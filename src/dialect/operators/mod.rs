@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::wire::{Frame, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::agent::Availability;
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, Form, trim};
@@ -52,10 +52,10 @@ impl Dialect for Operators {
         true
     }
 
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
         let credential = handshake_credential(&handshake.auth);
         let visit = (handshake.peer, handshake.address);
-        desk.receive(Realm::Operators, credential.as_ref(), visit).await.map_err(|_| "Authentication failed")
+        desk.receive(Realm::Operators, credential.as_ref(), visit).await.map_err(|e| Unadmitted::because(e, "Authentication failed"))
     }
 
     fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation> {

@@ -11,7 +11,7 @@ mod views;
 use async_trait::async_trait;
 
 use super::wire::{Frame, filled};
-use super::{Conversation, Dialect, Farewell, Handshake};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::agent::Availability;
 use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
@@ -35,10 +35,11 @@ impl Dialect for Rooms {
         false
     }
 
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
-        let secret = filled(&handshake.auth, "sessionId").ok_or("Authentication error: No session ID")?;
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
+        let secret = filled(&handshake.auth, "sessionId").ok_or(Unadmitted::Refused("Authentication error: No session ID"))?;
         let login = Credential::Login(secret.to_owned());
-        desk.admit(Realm::Rooms, Some(&login), handshake.peer).await.map_err(|_| "Authentication error: Invalid session")
+        let admitted = desk.admit(Realm::Rooms, Some(&login), handshake.peer).await;
+        admitted.map_err(|e| Unadmitted::because(e, "Authentication error: Invalid session"))
     }
 
     fn converse(&self, who: Principal, _: Handshake) -> Box<dyn Conversation> {

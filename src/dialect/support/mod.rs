@@ -11,7 +11,7 @@ pub mod rest;
 use async_trait::async_trait;
 
 use super::wire::{Frame, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, trim};
 use crate::domain::ports::Signal;
@@ -40,9 +40,9 @@ impl Dialect for Support {
         false
     }
 
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
         let credential = handshake_credential(&handshake.auth);
-        desk.admit(Realm::Support, credential.as_ref(), handshake.peer).await.map_err(|_| "Authentication failed")
+        desk.admit(Realm::Support, credential.as_ref(), handshake.peer).await.map_err(|e| Unadmitted::because(e, "Authentication failed"))
     }
 
     fn converse(&self, who: Principal, _: Handshake) -> Box<dyn Conversation> {

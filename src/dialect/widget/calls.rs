@@ -1,21 +1,20 @@
 //! What clients of `widget` may call, and what each call answers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{MESSAGE_LIMIT, SOME_ADMIN};
-use super::{events, page, role_of, speaker, stored_text, views};
+use super::{MESSAGE_LIMIT, SOME_ADMIN, events, role_of, sender_type, stored_text, views};
 use crate::dialect::wire::{self, Call, client_key, invalid, refusal, text};
-use crate::dialect::{Admission, Conversation, Line, Reply, Start, Typing};
+use crate::dialect::{Admission, Conversation, Handshake, Line, Reply, Start, Typing};
 use crate::domain::desk::{Desk, Post};
 use crate::domain::entry::{Body, BodyError, Form};
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
+use crate::http::status;
 
 /// Every event that this contract takes, for the documents and their test.
 pub const CALLS: &[&str] = &["join_session", "leave_session", "send_message", "typing", "resume"];
@@ -26,11 +25,19 @@ const EXTRA_LIMIT: usize = 1_000;
 /// One socket: who it is, and what it listens to.
 pub(super) struct Seat {
     who: Principal,
-    address: IpAddr,
-    /// The sessions it listens to, each with whether its page is known by the part that it plays.
-    joined: Vec<(SessionId, bool)>,
-    /// Whether it has joined or left by itself. Only a page whose socket has come back does not.
-    knows_its_way: bool,
+    /// From where it calls and with which program, which tells its browser page from others.
+    place: String,
+    /// Whether it is a page that may come back without joining; a machine with a credential says itself what it wants to hear.
+    may_come_back: bool,
+    joined: Vec<Joined>,
+}
+
+/// A session that a socket listens to.
+struct Joined {
+    /// As it was when the socket was let in.
+    session: Session,
+    /// Whether its page is known by the part that it plays.
+    is_known: bool,
 }
 
 /// A call that was refused: whether the contract has an error for it, and the acknowledgement.
@@ -74,44 +81,57 @@ impl Conversation for Seat {
     }
 
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, _: &'static str) {
-        for (session, _) in std::mem::take(&mut self.joined) {
-            line.leave(desk, &session).await;
+        for joined in std::mem::take(&mut self.joined) {
+            line.leave(desk, &joined.session.id).await;
         }
     }
 }
 
 impl Seat {
-    pub(super) fn new(who: Principal, address: IpAddr) -> Self {
-        Self { who, address, joined: Vec::new(), knows_its_way: false }
+    pub(super) fn new(who: Principal, handshake: &Handshake) -> Self {
+        let place = format!("{} {}", handshake.address, handshake.program);
+        let is_machine = matches!(who, Principal::Delegate { has_key: true, .. });
+        Self { who, place, may_come_back: !is_machine, joined: Vec::new() }
     }
 
     /// Quirk: joining says nothing, whether it succeeds or not (document 004); only an acknowledgement tells.
     async fn join(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         let refused = |e: &Error| Refused::because(e, "Failed to join session").quietly();
-        self.knows_its_way = true;
         let id = named(payload).ok_or_else(|| refused(&Error::SessionNotFound))?;
         let session = desk.session(&self.who, &id).await.map_err(|e| refused(&e))?;
-        let person = match &self.who {
-            Principal::Guest { .. } => session.visitor.clone(),
-            Principal::Person { person, .. } => person.clone(),
-            Principal::Delegate { realm } => Person::new(*realm, SOME_ADMIN, Role::System),
+        let (person, part) = match &self.who {
+            Principal::Guest { .. } => (session.visitor.clone(), Some(Role::Visitor)),
+            Principal::Person { person, .. } => (person.clone(), Some(person.role)),
+            Principal::Delegate { realm, .. } => (Person::new(*realm, SOME_ADMIN, Role::System), None),
         };
-        let session = desk.join(&self.who, &person, &id).await.map_err(|e| refused(&e))?;
         let start = payload.get("lastSeq").and_then(Value::as_u64).map_or(Start::Now, Start::After);
-        let (pages, known) = match &self.who {
-            Principal::Guest { .. } => (vec![self.page_of(Role::Visitor)], true),
-            Principal::Person { .. } => (vec![self.page_of(Role::Agent)], true),
-            Principal::Delegate { .. } => (vec![self.some_page()], false),
-        };
-        let joined = line.join(silently(session, start, pages)).await.map_err(|e| refused(&e))?;
-        self.note(id.clone(), known);
-        Ok(json!({"ok": true, "sessionId": id.as_str(), "headSeq": joined.reach}))
+        let head = self.sit_down(desk, line, (&person, &id), (start, part)).await.map_err(|e| refused(&e))?;
+        self.may_come_back = false;
+        Ok(json!({"ok": true, "sessionId": id.as_str(), "headSeq": head}))
+    }
+
+    /// Lets the person in, and joins silently: the contract has no greeting, and its pages load what was said over REST. Answers the number of
+    /// the session's last entry.
+    async fn sit_down(
+        &mut self,
+        desk: &Desk,
+        line: &dyn Line,
+        (person, id): (&Person, &SessionId),
+        (start, part): (Start, Option<Role>),
+    ) -> Result<u64, Error> {
+        let session = desk.join(&self.who, person, id).await?;
+        let pages = self.pages(part);
+        let admission = Admission { session: session.clone(), start, history: 0, pages, greeting: Box::new(|_, _| Vec::new()) };
+        let joined = line.join(admission).await?;
+        self.joined.retain(|j| j.session.id != *id);
+        self.joined.push(Joined { session, is_known: part.is_some() });
+        Ok(joined.head)
     }
 
     async fn leave(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
-        self.knows_its_way = true;
+        self.may_come_back = false;
         if let Some(id) = named(payload) {
-            self.joined.retain(|(session, _)| *session != id);
+            self.joined.retain(|j| j.session.id != id);
             line.leave(desk, &id).await;
         }
         Ok(json!({"ok": true}))
@@ -131,8 +151,12 @@ impl Seat {
         let client_key = client_key(payload).map_err(|_| wrong("INVALID_CLIENT_KEY"))?;
         let session = desk.session(&self.who, &id).await.map_err(|e| failed(&e))?;
         let sender = stored_text(payload, "senderId");
-        let (author, signed) = speaker(&self.who, &session, role, sender.as_deref()).ok_or_else(|| failed(&Error::Forbidden))?;
-        self.come_back(line, session, role).await.map_err(|e| failed(&e))?;
+        let speaker = session.speaker(&self.who, role, sender.as_deref(), SOME_ADMIN);
+        let (author, signed) = speaker.ok_or_else(|| failed(&Error::Forbidden))?;
+        if let Err(error) = self.come_back(desk, line, (&author, &id), role).await {
+            // Whoever sends need not listen.
+            status::log(&error);
+        }
         let post = Post { body, form: Form::Text, signed, client_key };
         let posted = desk.post_message(&self.who, author, &id, post).await.map_err(|e| failed(&e))?;
         Ok(wire::posted_ack(&posted))
@@ -143,9 +167,12 @@ impl Seat {
         let refused = |e: &Error| Refused::because(e, "Typing was not passed on").quietly();
         let id = text(payload, "sessionId").and_then(SessionId::parse).ok_or_else(|| refused(&Error::SessionNotFound))?;
         let role = text(payload, "userType").and_then(role_of).ok_or_else(|| refused(&Error::Forbidden))?;
-        let session = desk.session(&self.who, &id).await.map_err(|e| refused(&e))?;
-        let (person, _) = speaker(&self.who, &session, role, None).ok_or_else(|| refused(&Error::Forbidden))?;
-        self.come_back(line, session, role).await.map_err(|e| refused(&e))?;
+        let session = match self.joined.iter().find(|j| j.session.id == id) {
+            Some(joined) => joined.session.clone(),
+            None => desk.session(&self.who, &id).await.map_err(|e| refused(&e))?,
+        };
+        let (person, _) = session.speaker(&self.who, role, None, SOME_ADMIN).ok_or_else(|| refused(&Error::Forbidden))?;
+        self.come_back(desk, line, (&person, &id), role).await.map_err(|e| refused(&e))?;
         let is_typing = payload.get("isTyping").and_then(Value::as_bool).unwrap_or(false);
         line.typing(desk, Typing { session: id, person, is_typing, extra: extra(payload) });
         Ok(json!({"ok": true}))
@@ -153,36 +180,26 @@ impl Seat {
 
     /// Frontends do not join again after their socket has come back: the first call that names a session joins it, from where the page's last
     /// socket left off. A socket that has joined or left by itself knows what it listens to; of that one only the part it plays is learned.
-    async fn come_back(&mut self, line: &dyn Line, session: Session, role: Role) -> Result<(), Error> {
-        let seat = self.joined.iter().find(|(joined, _)| *joined == session.id);
-        let start = match seat {
-            Some((_, true)) => return Ok(()),
-            Some((_, false)) => Start::Now,
-            None if self.knows_its_way => return Ok(()),
+    async fn come_back(&mut self, desk: &Desk, line: &dyn Line, (person, id): (&Person, &SessionId), role: Role) -> Result<(), Error> {
+        let start = match self.joined.iter().find(|j| j.session.id == *id) {
+            Some(joined) if joined.is_known => return Ok(()),
+            Some(_) => Start::Now,
+            None if !self.may_come_back => return Ok(()),
             None => Start::LeftOff,
         };
-        let id = session.id.clone();
-        line.join(silently(session, start, vec![self.page_of(role), self.some_page()])).await?;
-        self.note(id, true);
-        Ok(())
+        self.sit_down(desk, line, (person, id), (start, Some(role))).await.map(drop)
     }
 
-    fn note(&mut self, id: SessionId, known: bool) {
-        self.joined.retain(|(session, _)| *session != id);
-        self.joined.push((id, known));
-    }
-
-    /// The name of this socket's page, by the part it plays.
-    fn page_of(&self, role: Role) -> Arc<str> {
-        match self.who.person() {
-            Some(person) => page(&person.id, self.address),
-            None => page(super::sender_type(role), self.address),
+    /// The names under which this socket's page is remembered in a session. A guest is the session's visitor wherever he calls from, and a
+    /// token names its person; of others there is the part that they play, if that is known yet, and the place.
+    fn pages(&self, part: Option<Role>) -> Vec<Arc<str>> {
+        let somebody = Arc::from(format!("? {}", self.place));
+        match (&self.who, part) {
+            (Principal::Guest { .. }, _) => vec!["guest".into()],
+            (Principal::Person { person, .. }, _) => vec![person.key().into()],
+            (Principal::Delegate { .. }, Some(role)) => vec![format!("{} {}", sender_type(role), self.place).into(), somebody],
+            (Principal::Delegate { .. }, None) => vec![somebody],
         }
-    }
-
-    /// The name of a page of which the part is not known.
-    fn some_page(&self) -> Arc<str> {
-        page("?", self.address)
     }
 
     async fn resume(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
@@ -190,7 +207,7 @@ impl Seat {
         let id = named(payload).ok_or_else(|| refused(&Error::SessionNotFound))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64).unwrap_or(0);
         let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| refused(&e))?;
-        let entries: Vec<Value> = resumed.entries.iter().map(views::resumed_entry).collect();
+        let entries: Vec<Value> = resumed.entries.iter().map(|e| views::resumed_entry(e, self.who.is_staff())).collect();
         Ok(json!({"ok": true, "entries": entries, "headSeq": resumed.head_seq, "complete": resumed.complete}))
     }
 }
@@ -200,15 +217,10 @@ fn named(payload: &Value) -> Option<SessionId> {
     payload.as_str().or_else(|| text(payload, "sessionId")).and_then(SessionId::parse)
 }
 
-/// Joins without a greeting: the contract has none, and its pages load what was said over REST.
-fn silently(session: Session, start: Start, pages: Vec<Arc<str>>) -> Admission {
-    Admission { session, start, history: 0, pages, greeting: Box::new(|_, _| Vec::new()) }
-}
-
 /// The fields that the contract does not know, which typing passes on as they are: texts, numbers and flags.
 fn extra(payload: &Value) -> Option<Arc<str>> {
     let known = |name: &str| matches!(name, "sessionId" | "userType" | "isTyping");
-    let plain = |value: &Value| !value.is_array() && !value.is_object();
+    let plain = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
     let fields = payload.as_object()?.iter().filter(|(name, value)| !known(name) && plain(value));
     let more: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
     let text = Value::Object(more).to_string();

@@ -8,19 +8,15 @@ mod events;
 pub mod rest;
 mod views;
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::wire::{Frame, filled, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
 use crate::domain::ports::Signal;
-use crate::domain::principal::{Person, Principal, Realm, Role};
-use crate::domain::session::Session;
+use crate::domain::principal::{Principal, Realm, Role};
 
 /// How long a message may be, in UTF-16 code units: what the original's bodies could hold.
 const MESSAGE_LIMIT: usize = 100_000;
@@ -45,14 +41,14 @@ impl Dialect for Widget {
         true
     }
 
-    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, &'static str> {
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
         let credential = handshake_credential(&handshake.auth);
         let visit = (handshake.peer, handshake.address);
-        desk.receive(Realm::Widget, credential.as_ref(), visit).await.map_err(|_| "Authentication failed")
+        desk.receive(Realm::Widget, credential.as_ref(), visit).await.map_err(|e| Unadmitted::because(e, "Authentication failed"))
     }
 
     fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation> {
-        Box::new(calls::Seat::new(who, handshake.address))
+        Box::new(calls::Seat::new(who, &handshake))
     }
 
     fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
@@ -84,25 +80,6 @@ fn role_of(word: &str) -> Option<Role> {
     [Role::Visitor, Role::Agent].into_iter().find(|r| sender_type(*r) == word)
 }
 
-/// Who speaks in a session, by what a call says of the role and the id, and whether the id is to be shown; `None` where the caller may not.
-///
-/// A credential that names an admin decides who it is. The API key, and a trusted peer, speak for whom the call names. Everybody else is the
-/// session's visitor and nothing else; another id than the visitor's is ignored.
-fn speaker(who: &Principal, session: &Session, role: Role, id: Option<&str>) -> Option<(Person, bool)> {
-    match (who, role) {
-        (Principal::Guest { .. }, Role::Visitor) => Some((session.visitor.clone(), id == Some(&*session.visitor.id))),
-        (Principal::Person { person, .. }, Role::Agent) => Some((person.clone(), true)),
-        (Principal::Delegate { .. }, Role::Visitor) => {
-            let named = id.filter(|id| **id != *session.visitor.id).map(|id| Person::new(Realm::Widget, id, Role::Visitor));
-            Some((named.unwrap_or_else(|| session.visitor.clone()), id.is_some()))
-        }
-        (Principal::Delegate { .. }, Role::Agent) => {
-            Some((Person::new(Realm::Widget, id.unwrap_or(SOME_ADMIN), Role::Agent), id.is_some()))
-        }
-        _ => None,
-    }
-}
-
 /// A field that the original stored as a text of bounded length: a text, or a number in its digits.
 fn stored_text(body: &Value, field: &str) -> Option<String> {
     let text = match body.get(field)? {
@@ -111,9 +88,4 @@ fn stored_text(body: &Value, field: &str) -> Option<String> {
     };
     let fits = text.chars().count() <= FIELD_LIMIT && !text.contains('\0');
     fits.then_some(text)
-}
-
-/// Under which name a page is remembered after its socket has gone.
-fn page(part: &str, address: IpAddr) -> Arc<str> {
-    format!("{part}@{address}").into()
 }

@@ -51,10 +51,12 @@ fn sender_id(entry: &Entry) -> Option<&str> {
     signed.then_some(&*entry.author.id)
 }
 
-/// What a resuming client gets of an entry: a message as in `new_message`, else its kind; always with `type` and `seq`.
-pub(super) fn resumed_entry(entry: &Entry) -> Value {
+/// What a resuming client gets of an entry: a message as in `new_message`, else its kind; always with `type` and `seq`. Who answers, and with which
+/// word, is for those who answer.
+pub(super) fn resumed_entry(entry: &Entry, to_staff: bool) -> Value {
     let mut view = match &entry.content {
         Content::Message(_) => live_message(entry),
+        Content::Assigned(_) | Content::Opened(_) if !to_staff => json!({"seq": entry.seq(), "createdAt": entry.at.iso()}),
         Content::Assigned(agent) => json!({"seq": entry.seq(), "adminId": agent.id.in_realm(), "createdAt": entry.at.iso()}),
         Content::Ended(_) => json!({"seq": entry.seq(), "status": CLOSED, "createdAt": entry.at.iso()}),
         Content::Opened(status) => json!({"seq": entry.seq(), "status": status, "createdAt": entry.at.iso()}),
@@ -86,9 +88,13 @@ pub(super) fn session(session: &Session) -> Value {
     })
 }
 
-/// A row of the inbox, with the latest message or none.
-pub(super) fn inbox_row(session: &Session, latest: Option<&Entry>) -> Value {
-    let messages: Vec<Value> = latest.into_iter().map(|m| past_message(session, m)).collect();
+/// A row of the inbox, with the latest message or none; of its text so many characters, if that is given.
+pub(super) fn inbox_row(session: &Session, latest: Option<&Entry>, shown: Option<usize>) -> Value {
+    let mut messages: Vec<Value> = latest.into_iter().map(|m| past_message(session, m)).collect();
+    let content = messages.first_mut().and_then(|m| m.get_mut("content"));
+    if let (Some(shown), Some(content)) = (shown, content) {
+        *content = content.as_str().unwrap_or_default().chars().take(shown).collect::<String>().into();
+    }
     json!({
         "id": session.id.as_str(),
         "userId": session.visitor.id,

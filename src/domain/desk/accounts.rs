@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::Desk;
 use super::callers::allow_staff;
-use super::{Desk, LoggedIn};
 use crate::domain::account::{Account, AccountChange};
 use crate::domain::agent::Availability;
 use crate::domain::error::Error;
@@ -60,7 +60,7 @@ impl Desk {
             }
             true
         };
-        self.slow_down(visit, None)?;
+        self.tries.count_sign_up(visit, self.now())?;
         let account = self.create_account(new).await?;
         // Of two first ones at once neither may stay by chance: where there is another, this one goes.
         if first_only && self.store.count_accounts(realm).await? > 1 {

@@ -42,7 +42,9 @@ impl Desk {
     /// As [`Desk::authenticate`].
     pub async fn admit(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
         match credential {
-            None if peer == Peer::Trusted && self.authority.anonymous_sockets_are_allowed() => Ok(Principal::Delegate { realm }),
+            None if peer == Peer::Trusted && self.authority.anonymous_sockets_are_allowed() => {
+                Ok(Principal::Delegate { realm, has_key: false })
+            }
             _ => self.authenticate(realm, credential, peer).await,
         }
     }
@@ -59,7 +61,7 @@ impl Desk {
     ) -> Result<Principal, Error> {
         match credential {
             None if !realm.admits_guests() => Err(Error::Unauthenticated),
-            None if peer == Peer::Trusted => Ok(Principal::Delegate { realm }),
+            None if peer == Peer::Trusted => Ok(Principal::Delegate { realm, has_key: false }),
             None => Ok(Principal::Guest { realm, address }),
             Some(_) => self.authenticate(realm, credential, peer).await,
         }

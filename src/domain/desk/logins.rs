@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Desk;
-use crate::domain::account::{Account, AccountChange, Login};
+use crate::domain::account::{Account, AccountChange, EMAIL_LIMIT, Login};
 use crate::domain::agent::Availability;
 use crate::domain::error::Error;
 use crate::domain::ids::{LoginId, random_secret};
@@ -30,13 +30,19 @@ impl Desk {
     /// Lets in who knows the password. A hash of an older kind is replaced by the way. An unknown address takes as long as a wrong password.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::RateLimited`] after too many tries for the account, or from an address that is not trusted.
+    /// [`Error::WrongPassword`]; [`Error::RateLimited`] after too many tries.
     pub async fn log_in(&self, realm: Realm, visit: (Peer, IpAddr), email: &str, password: &str) -> Result<LoggedIn, Error> {
-        self.slow_down(visit, Some(format!("{}:{email}", realm.name())))?;
+        // What cannot be an address is not counted either: the counters would hold it.
+        if email.len() > EMAIL_LIMIT {
+            return Err(Error::WrongPassword);
+        }
+        let of_account = format!("{}:{email}", realm.name());
+        self.tries.count(visit, &of_account, self.now())?;
         let account = self.store.find_account_by_email(realm, email).await?;
         let verdict = self.passwords.check(password, account.as_ref().map(|a| &a.password)).await?;
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
-            tracing::info!(realm = realm.name(), "a login failed");
+            self.tries.count_failure(visit.0, of_account, self.now());
+            tracing::info!(contract = realm.name(), "a login failed");
             return Err(Error::WrongPassword);
         };
         if verdict == Verdict::RightButOld {
@@ -57,7 +63,7 @@ impl Desk {
             return Ok(LoggedIn { account, token, login: None });
         }
         let secret = random_secret();
-        let id = self.authority.fingerprint(&secret);
+        let id = self.passwords.fingerprint(&secret);
         let login = Login { id, account: account.id.clone(), created_at: now, expires_at: now.plus_ms(LOGIN_MS) };
         self.store.insert_login(&login).await?;
         let online = AccountChange { status: Some(Availability::Online), seen_at: Some(now) };
@@ -70,7 +76,7 @@ impl Desk {
     /// # Errors
     /// [`Error::InvalidToken`] where there is none, or it has ended.
     pub async fn login_of(&self, realm: Realm, secret: &str) -> Result<(Account, Login), Error> {
-        let found = self.store.find_login(&self.authority.fingerprint(secret)).await?;
+        let found = self.store.find_login(&self.passwords.fingerprint(secret)).await?;
         let login = found.filter(|l| l.expires_at > self.now()).ok_or(Error::InvalidToken)?;
         let account = self.store.find_account(&login.account).await?.filter(|a| a.realm == realm).ok_or(Error::InvalidToken)?;
         Ok((account, login))
@@ -87,7 +93,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn log_out(&self, secret: &str) -> Result<(), Error> {
-        let id = self.authority.fingerprint(secret);
+        let id = self.passwords.fingerprint(secret);
         if self.store.remove_login(&id).await? {
             tracing::info!("a logout");
             // Nobody may be listening.
@@ -125,14 +131,5 @@ impl Desk {
             Ok(_) => tracing::info!(account.id = %account.id, "a password hash of an older kind was replaced"),
             Err(error) => tracing::warn!(account.id = %account.id, %error, "a password hash of an older kind could not be replaced now"),
         }
-    }
-
-    /// Counts a try from an address, and for an account where one is named.
-    pub(super) fn slow_down(&self, (peer, address): (Peer, IpAddr), account: Option<String>) -> Result<(), Error> {
-        let from = (peer == Peer::Unknown).then(|| address.to_string());
-        for key in from.into_iter().chain(account) {
-            self.logins.take(key, self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })?;
-        }
-        Ok(())
     }
 }

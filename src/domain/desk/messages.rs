@@ -1,5 +1,6 @@
 //! Saying something.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
@@ -11,11 +12,12 @@ use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
 use crate::domain::store::Appended;
+use crate::domain::time::Timestamp;
 
 /// For how long a session's place in lists may be old, in milliseconds: its document is not written with every message.
 const TOUCH_EVERY_MS: i64 = 5_000;
 
-/// From how many remembered touches on old ones are forgotten.
+/// From how many remembered touches on all are forgotten.
 const TOUCHES: usize = 10_000;
 
 /// What a caller wants to say.
@@ -66,14 +68,19 @@ impl Desk {
         }
         let author = session.introduce(author);
         self.meter(who, &author, id, &post).await?;
+        self.store_message(session, author, post, EntryId::random()).await
+    }
+
+    /// Stores a message whose author may write, and announces it.
+    async fn store_message(&self, session: Session, author: Person, post: Post, id: EntryId) -> Result<Posted, Error> {
         let Post { body, form, signed, client_key } = post;
         let content = Content::Message(Message { body: body.clone(), form, signed });
-        let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key, content };
+        let draft = Draft { session: session.id.clone(), id, at: self.now(), author, client_key, content };
         let (entry, duplicate) = match self.store.append(draft).await? {
             Appended::Stored(entry) => (entry, false),
             Appended::Duplicate(entry) if entry.body() == Some(&body) => (entry, true),
             Appended::Duplicate(_) => return Err(Error::ClientKeyReused),
-            Appended::Ended => return Err(Error::SessionEnded(id.clone())),
+            Appended::Ended => return Err(Error::SessionEnded(session.id)),
         };
         let entry = Arc::new(entry);
         self.announce.appended(Arc::clone(&entry));
@@ -84,7 +91,7 @@ impl Desk {
     }
 
     /// As [`Desk::post_message`]; but where the session has ended and the realm lets its visitor go on, in the visitor's next session, which is
-    /// opened if need be.
+    /// opened if need be. A key that the same sender used for this session before answers the stored message again, wherever it went.
     ///
     /// # Errors
     /// As [`Desk::post_message`] and [`Desk::start_session`].
@@ -96,18 +103,37 @@ impl Desk {
         post: Post,
         address: Option<IpAddr>,
     ) -> Result<Posted, Error> {
-        match self.post_message(who, author.clone(), id, post.clone()).await {
-            Err(Error::SessionEnded(ended)) => {
-                let before = self.session(who, id).await?;
-                if !before.realm.goes_on_after_end() || !before.visitor.is(&author) {
-                    return Err(Error::SessionEnded(ended));
-                }
-                let opening = Opening { visitor: before.visitor, group: before.group, address };
-                let next = self.start_session(who, opening).await?.session;
-                self.post_message(who, author, &next.id, post).await
-            }
-            other => other,
+        let refused = match self.post_message(who, author.clone(), id, post.clone()).await {
+            Err(refused @ (Error::SessionEnded(_) | Error::RateLimited { .. })) => refused,
+            other => return other,
+        };
+        let before = self.session(who, id).await?;
+        if !before.realm.goes_on_after_end() || !before.visitor.is(&author) {
+            return Err(refused);
         }
+        let onwards = post.client_key.as_ref().map(|key| EntryId::onwards(id, &author, key));
+        if let Some(posted) = self.find_posted(onwards.as_ref(), &post).await? {
+            return Ok(posted);
+        }
+        let Error::SessionEnded(_) = refused else { return Err(refused) };
+        let opening = Opening { visitor: before.visitor, group: before.group, address };
+        let next = self.start_session(who, opening).await?.session;
+        let author = next.introduce(author);
+        // It was counted for the session that has ended.
+        self.store_message(next, author, post, onwards.unwrap_or_else(EntryId::random)).await
+    }
+
+    /// What an earlier call stored under this id, which is announced again.
+    async fn find_posted(&self, id: Option<&EntryId>, post: &Post) -> Result<Option<Posted>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        let Some(entry) = self.store.find_message(id).await? else { return Ok(None) };
+        if entry.body() != Some(&post.body) {
+            return Err(Error::ClientKeyReused);
+        }
+        let session = self.store.find_session(&entry.session).await?.ok_or(Error::SessionNotFound)?;
+        let entry = Arc::new(entry);
+        self.announce.appended(Arc::clone(&entry));
+        Ok(Some(Posted { entry, duplicate: true, session }))
     }
 
     /// Writes a line of the system about what was done to the session, for the record. What was done stands also where the line cannot be
@@ -129,7 +155,12 @@ impl Desk {
         if !who.is_metered() {
             return Ok(());
         }
-        let Err(retry_after_ms) = self.posts.take(author.key(), self.now()) else { return Ok(()) };
+        let key = metered_as(who, author, id);
+        let crowd = match who {
+            Principal::Guest { address, .. } => self.crowds.take(address.to_string(), self.now()),
+            Principal::Person { .. } | Principal::Delegate { .. } => Ok(()),
+        };
+        let Err(retry_after_ms) = crowd.and_then(|()| self.posts.take(key, self.now())) else { return Ok(()) };
         let is_retry = match &post.client_key {
             Some(key) => self.store.find_by_key(id, author, key).await?.is_some(),
             None => false,
@@ -144,26 +175,42 @@ impl Desk {
             self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
         }
         let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
-        let touched = if self.is_touch_due(session, entry) { self.store.touch_session(&session.id, entry.at).await } else { Ok(()) };
-        if let Err(error) = mended.and(touched.map_err(Into::into)) {
+        if let Err(error) = mended.and(self.touch(session, entry).await) {
             tracing::warn!(session.id = %session.id, %error, "a message is stored, but its session's document could not follow");
         }
     }
 
-    /// Whether the session's document should note that somebody spoke.
-    fn is_touch_due(&self, session: &Session, entry: &Entry) -> bool {
-        if !session.realm.lists_by_activity() || entry.author.role == Role::System {
-            return false;
+    /// Notes in the session's document that somebody spoke: the first time, and where messages bring a session to the top of lists from time to
+    /// time.
+    async fn touch(&self, session: &Session, entry: &Entry) -> Result<(), Error> {
+        if entry.author.role == Role::System || !session.realm.shares_sessions() {
+            return Ok(());
         }
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        if touched.len() >= TOUCHES {
-            touched.retain(|_, at| entry.at.since(*at) < TOUCH_EVERY_MS);
+        let rises = session.realm.lists_by_activity();
+        let touched = |touched: &HashMap<SessionId, Timestamp>| touched.get(&session.id).copied();
+        let last = touched(&self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let due = if rises { last.is_none_or(|at| entry.at.since(at) >= TOUCH_EVERY_MS) } else { !session.spoken };
+        if !due {
+            return Ok(());
         }
-        let due = touched.get(&session.id).is_none_or(|at| entry.at.since(*at) >= TOUCH_EVERY_MS);
-        if due {
+        self.store.touch_session(&session.id, rises.then_some(entry.at)).await?;
+        if rises {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            if touched.len() >= TOUCHES {
+                // Forgetting costs a write more for each session that goes on, once.
+                touched.clear();
+            }
             touched.insert(session.id.clone(), entry.at);
         }
-        due
+        Ok(())
+    }
+}
+
+/// Under which key a caller is counted: a person by its id; a guest, whose id anybody may choose, by the session that it proves to know.
+pub(super) fn metered_as(who: &Principal, person: &Person, session: &SessionId) -> String {
+    match who {
+        Principal::Guest { .. } => session.as_str().to_owned(),
+        Principal::Person { .. } | Principal::Delegate { .. } => person.key(),
     }
 }
 

@@ -12,6 +12,7 @@ mod logins;
 mod reports;
 mod repair;
 mod rate;
+mod tries;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -25,10 +26,11 @@ use super::time::{Clock, Timestamp};
 
 use attendance::Attendance;
 use rate::Rate;
+use tries::Tries;
 
 pub use accounts::NewAccount;
-pub use logins::LoggedIn;
 pub use agents::Choice;
+pub use logins::LoggedIn;
 pub use messages::{Post, Posted};
 pub use reading::{History, Reading, Resumed};
 pub use reports::Report;
@@ -53,21 +55,23 @@ pub struct Desk {
     revoked: tokio::sync::broadcast::Sender<LoginId>,
     posts: Rate,
     joins: Rate,
+    /// What callers without a credential post from one address, whichever sessions they name.
+    crowds: Rate,
     openings: Rate,
-    logins: Rate,
+    tries: Tries,
 }
 
-/// How often a visitor may join in a minute: every join costs a page of history.
+/// How often a visitor may join a session, or read it from its beginning, in a minute: each costs a page of history.
 const JOINS_PER_MINUTE: u32 = 60;
+
+/// How many visitors' worth of messages callers without a credential may post from one address.
+const CROWD: u32 = 20;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
 
 /// How many logins may be taken back before the slowest socket has heard of the first; it asks the store then.
 const REVOCATIONS: usize = 256;
-
-/// How often a minute a password may be tried for one account, or from one address that is not trusted.
-const LOGINS_PER_MINUTE: u32 = 20;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -100,8 +104,9 @@ impl Desk {
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
+            crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
-            logins: Rate::new(Some(LOGINS_PER_MINUTE)),
+            tries: Tries::default(),
         }
     }
 

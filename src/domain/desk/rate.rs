@@ -8,14 +8,21 @@ use crate::domain::time::Timestamp;
 /// A minute in milliseconds.
 const MINUTE_MS: f64 = 60_000.0;
 
-/// Beyond this many buckets the full ones are forgotten, for they say nothing.
+/// Beyond this many buckets the full ones are forgotten, for they say nothing. Where that leaves more than half as many, only when their number has
+/// doubled: no call may cost a look at all of them again and again.
 const SWEEP_AT: usize = 10_000;
 
 /// Meters people by their key.
 #[derive(Debug)]
 pub(super) struct Rate {
     per_minute: Option<u32>,
-    buckets: Mutex<HashMap<String, Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    of: HashMap<String, Bucket>,
+    sweep_at: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,20 +40,35 @@ impl Rate {
     /// Counts a post of this person, or answers after how many milliseconds the next one is due.
     pub(super) fn take(&self, key: String, now: Timestamp) -> Result<(), u64> {
         let Some(limit) = self.per_minute.map(f64::from) else { return Ok(()) };
-        let refilled = |bucket: &Bucket| (bucket.left + now.since(bucket.at) as f64 * limit / MINUTE_MS).min(limit);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= SWEEP_AT {
-            buckets.retain(|_, bucket| refilled(bucket) < limit);
+        if buckets.of.len() >= buckets.sweep_at.max(SWEEP_AT) {
+            buckets.of.retain(|_, bucket| bucket.refilled(limit, now) < limit);
+            buckets.sweep_at = buckets.of.len() * 2;
         }
-        let bucket = buckets.entry(key).or_insert(Bucket { left: limit, at: now });
-        let left = refilled(bucket);
-        *bucket = Bucket { left, at: now };
-        if left < 1.0 {
-            return Err(((1.0 - left) * MINUTE_MS / limit).ceil() as u64);
-        }
+        let bucket = buckets.of.entry(key).or_insert(Bucket { left: limit, at: now });
+        *bucket = Bucket { left: bucket.refilled(limit, now), at: now };
+        wait(bucket.left, limit)?;
         bucket.left -= 1.0;
         Ok(())
     }
+
+    /// Answers as [`Rate::take`] would, and counts nothing.
+    pub(super) fn look(&self, key: &str, now: Timestamp) -> Result<(), u64> {
+        let Some(limit) = self.per_minute.map(f64::from) else { return Ok(()) };
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.of.get(key).map_or(Ok(()), |bucket| wait(bucket.refilled(limit, now), limit))
+    }
+}
+
+impl Bucket {
+    fn refilled(self, limit: f64, now: Timestamp) -> f64 {
+        (self.left + now.since(self.at) as f64 * limit / MINUTE_MS).min(limit)
+    }
+}
+
+/// After how many milliseconds a bucket with so much left gives one.
+fn wait(left: f64, limit: f64) -> Result<(), u64> {
+    if left < 1.0 { Err(((1.0 - left) * MINUTE_MS / limit).ceil() as u64) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -73,6 +95,26 @@ mod tests {
             rate.take(n.to_string(), Timestamp(0)).unwrap();
         }
         rate.take("late".to_owned(), Timestamp(60_000)).unwrap();
-        assert_eq!(rate.buckets.lock().unwrap().len(), 1);
+        assert_eq!(rate.buckets.lock().unwrap().of.len(), 1);
+    }
+
+    #[test]
+    fn looking_counts_nothing() {
+        let rate = Rate::new(Some(60));
+        assert_eq!(rate.look("u1", Timestamp(0)), Ok(()));
+        assert!((0..60).all(|_| rate.take("u1".to_owned(), Timestamp(0)).is_ok()));
+        assert_eq!((rate.look("u1", Timestamp(0)), rate.look("u1", Timestamp(400))), (Err(1_000), Err(600)));
+        assert_eq!(rate.look("u1", Timestamp(1_000)), Ok(()));
+        assert!(rate.look("u2", Timestamp(0)).is_ok() && rate.buckets.lock().unwrap().of.len() == 1);
+    }
+
+    #[test]
+    fn buckets_in_use_are_looked_through_once_for_every_doubling() {
+        let rate = Rate::new(Some(60));
+        for n in 0..4 * SWEEP_AT {
+            rate.take(n.to_string(), Timestamp(0)).unwrap();
+        }
+        let buckets = rate.buckets.lock().unwrap();
+        assert_eq!((buckets.of.len(), buckets.sweep_at), (4 * SWEEP_AT, 4 * SWEEP_AT));
     }
 }

@@ -1,22 +1,37 @@
 //! Reading what was said, noting that it was read, and lists of sessions.
 
+use std::collections::VecDeque;
+
 use super::Desk;
 use super::callers::allow_staff;
+use super::messages::metered_as;
 use crate::domain::entry::{Entry, Form};
 use crate::domain::error::Error;
 use crate::domain::ids::{EntryId, SessionId};
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Person, Principal};
 use crate::domain::session::Session;
 use crate::domain::store::{Listed, SessionQuery};
 
 /// How many entries one [`Desk::resume`] answers at most.
-const RESUME_LIMIT: u32 = 200;
+const RESUME_LIMIT: usize = 200;
+
+/// How many of them are read at once.
+const RESUME_PAGE: u32 = 40;
 
 /// How many messages of a session are looked through for those of one form.
 const SEARCHED: u64 = 10_000;
 
-/// How many of them are read at once.
-const SEARCH_PAGE: u32 = 500;
+/// How many of them are kept to show those that are far from the newest.
+const SEARCHED_KEPT: usize = 1_000;
+
+/// How many messages are read at once.
+const HISTORY_PAGE: u32 = 50;
+
+/// At how many bytes of texts a history stops, whatever was asked for.
+const HISTORY_BYTES: usize = 2_000_000;
+
+/// At how many bytes of texts an answer to [`Desk::resume`] stops.
+const RESUME_BYTES: usize = 200_000;
 
 /// A page of messages.
 #[derive(Clone, Debug)]
@@ -70,6 +85,7 @@ impl Desk {
     /// As [`Desk::session`].
     pub async fn read(&self, who: &Principal, id: &SessionId, wanted: Reading) -> Result<History, Error> {
         let (session, head) = self.head(who, id).await?;
+        self.meter_guest(who, &session.visitor, id)?;
         let Reading { offset, limit, newest_first, form, unread_only } = wanted;
         if form.is_some() || unread_only {
             return self.search(session, wanted).await;
@@ -82,11 +98,41 @@ impl Desk {
         } else {
             (offset, limit)
         };
-        let mut messages = self.store.list_messages(id, after, count).await?;
-        if newest_first {
-            messages.reverse();
-        }
+        let messages = self.store_pages(id, (after, count), newest_first).await?;
         Ok(History { messages, total, session })
+    }
+
+    /// A range of messages, read a page at a time from the end that comes first; it stops early where their texts are many bytes.
+    async fn store_pages(&self, id: &SessionId, (after, count): (u64, u32), newest_first: bool) -> Result<Vec<Entry>, Error> {
+        let (mut messages, mut bytes, mut left) = (Vec::new(), 0, count);
+        while left > 0 && bytes < HISTORY_BYTES {
+            let take = left.min(HISTORY_PAGE);
+            let begin = after + u64::from(if newest_first { left - take } else { count - left });
+            let mut page = self.store.list_messages(id, begin, take).await?;
+            if page.is_empty() {
+                break;
+            }
+            if newest_first {
+                page.reverse();
+            }
+            left -= take;
+            bytes += page.iter().map(size).sum::<usize>();
+            messages.append(&mut page);
+        }
+        Ok(messages)
+    }
+
+    /// Counts a guest's reading. Whoever shows a credential reads as often as he likes, a page at a time.
+    fn meter_guest(&self, who: &Principal, visitor: &Person, id: &SessionId) -> Result<(), Error> {
+        if matches!(who, Principal::Guest { .. }) { self.meter_join(who, visitor, id) } else { Ok(()) }
+    }
+
+    /// Counts what costs a page of history, for callers who are counted.
+    pub(super) fn meter_join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<(), Error> {
+        if !who.is_metered() {
+            return Ok(());
+        }
+        self.joins.take(metered_as(who, person, id), self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })
     }
 
     async fn search(&self, session: Session, wanted: Reading) -> Result<History, Error> {
@@ -95,20 +141,26 @@ impl Desk {
             let is_unread = !session.has_read(entry);
             form.is_none_or(|f| entry.message().is_some_and(|m| m.form == f)) && (!unread_only || is_unread)
         };
-        let mut found: Vec<Entry> = Vec::new();
-        let mut after = 0;
+        // Only the wanted page is kept: its first messages, or its last ones.
+        let (mut found, mut total, mut after) = (VecDeque::new(), 0_u64, 0);
+        let (skipped, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), limit as usize);
         while after < SEARCHED {
-            let page = self.store.list_messages(&session.id, after, SEARCH_PAGE).await?;
+            let page = self.store.list_messages(&session.id, after, HISTORY_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.head.ordinal;
-            found.extend(page.into_iter().filter(&fits));
+            for message in page.into_iter().filter(&fits) {
+                total += 1;
+                if newest_first {
+                    found.push_back(message);
+                    if found.len() > skipped.saturating_add(limit).min(SEARCHED_KEPT) {
+                        found.pop_front();
+                    }
+                } else if total > offset && found.len() < limit {
+                    found.push_back(message);
+                }
+            }
         }
-        if newest_first {
-            found.reverse();
-        }
-        let total = found.len() as u64;
-        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-        let messages = found.into_iter().skip(skipped).take(limit as usize).collect();
+        let messages = if newest_first { found.into_iter().rev().skip(skipped).take(limit).collect() } else { found.into_iter().collect() };
         Ok(History { messages, total, session })
     }
 
@@ -117,8 +169,21 @@ impl Desk {
     /// # Errors
     /// As [`Desk::session`].
     pub async fn resume(&self, who: &Principal, id: &SessionId, last_seq: u64) -> Result<Resumed, Error> {
-        let (_, head) = self.head(who, id).await?;
-        let entries = self.store.list_entries(id, last_seq, RESUME_LIMIT).await?;
+        let (session, head) = self.head(who, id).await?;
+        self.meter_guest(who, &session.visitor, id)?;
+        let (mut entries, mut bytes, mut after) = (Vec::new(), 0, last_seq);
+        while entries.len() < RESUME_LIMIT && bytes < RESUME_BYTES {
+            let page = self.store.list_entries(id, after, RESUME_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq();
+            for entry in page {
+                // The first entry that does not fit is the first of the next answer.
+                if bytes < RESUME_BYTES {
+                    bytes += size(&entry);
+                    entries.push(entry);
+                }
+            }
+        }
         let reached = entries.last().map_or(last_seq, Entry::seq);
         let head_seq = head.seq.max(entries.last().map_or(0, Entry::seq));
         Ok(Resumed { complete: reached >= head_seq, entries, head_seq })
@@ -144,18 +209,19 @@ impl Desk {
         Ok((session, unread))
     }
 
-    /// Notes that a message was read, by somebody who answers. The first time stays.
+    /// Notes that a message was read, by somebody who answers; answers it with its session. The first time stays.
     ///
     /// # Errors
     /// [`Error::MessageNotFound`], whether it does not exist or is not for the caller; [`Error::Unauthenticated`], [`Error::Forbidden`].
-    pub async fn mark_message_read(&self, who: &Principal, id: &EntryId) -> Result<Entry, Error> {
+    pub async fn mark_message_read(&self, who: &Principal, id: &EntryId) -> Result<(Session, Entry), Error> {
         allow_staff(who)?;
         let message = self.store.find_message(id).await?.ok_or(Error::MessageNotFound)?;
-        self.session(who, &message.session).await.map_err(|e| match e {
+        let session = self.session(who, &message.session).await.map_err(|e| match e {
             Error::SessionNotFound => Error::MessageNotFound,
             other => other,
         })?;
-        self.store.mark_message_read(id, self.now()).await?.ok_or(Error::MessageNotFound)
+        let message = self.store.mark_message_read(id, self.now()).await?.ok_or(Error::MessageNotFound)?;
+        Ok((session, message))
     }
 
     /// The sessions of the caller's realm that the query asks for; for those who answer.
@@ -177,4 +243,9 @@ impl Desk {
         let ids: Vec<SessionId> = sessions.iter().filter(|s| s.admits(who)).map(|s| s.id.clone()).collect();
         Ok(self.store.last_messages(&ids, notices).await?)
     }
+}
+
+/// How many bytes the text of an entry has.
+fn size(entry: &Entry) -> usize {
+    entry.body().map_or(0, |body| body.as_str().len())
 }

@@ -25,7 +25,8 @@ pub struct Opening {
     pub visitor: Person,
     /// The company or group the visitor belongs to, in the visitor's words.
     pub group: Option<Arc<str>>,
-    /// Where the visitor calls from. A realm may find an open session again from there only ([`Realm::binds_to_address`]).
+    /// Where the visitor calls from. Where no credential vouches for him, a realm may find an open session again from there only
+    /// ([`Realm::binds_to_address`]).
     pub address: Option<IpAddr>,
 }
 
@@ -35,11 +36,12 @@ impl Opening {
         Self { visitor, group: None, address: None }
     }
 
-    /// The key under which the visitor has one open session; `None` where any number may be open.
-    fn key(&self) -> Option<String> {
+    /// The key under which the visitor has one open session; `None` where any number may be open. An id that others may guess is one visitor
+    /// behind a credential, and another one at each address without. They never meet: whoever guessed the id would meet him too.
+    fn key(&self, who: &Principal) -> Option<String> {
         let Person { realm, id, .. } = &self.visitor;
         let key = realm.keeps_one_open().then(|| self.visitor.key())?;
-        match self.address.filter(|_| realm.binds_to_address(id)) {
+        match self.address.filter(|_| !who.is_vouched_for() && realm.binds_to_address(id)) {
             // A character that no id holds, so that nobody else's id looks like it.
             Some(address) => Some(format!("{key}\n{address}")),
             None => Some(key),
@@ -89,7 +91,7 @@ impl Desk {
     /// [`Error::RateLimited`] where callers without a credential open too many from one address.
     pub async fn start_session(&self, who: &Principal, opening: Opening) -> Result<Opened, Error> {
         self.allow_opening(who, &opening.visitor)?;
-        let key = opening.key();
+        let key = opening.key(who);
         for _ in 0..OPEN_TRIES {
             let session = Session { group: opening.group.clone(), ..Session::open(opening.visitor.clone(), self.now()) };
             let (found, is_new) = match self.store.insert_session(&session, key.as_deref()).await? {
@@ -146,9 +148,7 @@ impl Desk {
     /// [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
     pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
-        if let Some(Err(retry_after_ms)) = who.is_metered().then(|| self.joins.take(person.key(), self.now())) {
-            return Err(Error::RateLimited { retry_after_ms });
-        }
+        self.meter_join(who, person, id)?;
         let refused = if person.role == Role::Agent { Error::NotTheAgent } else { Error::NotTheVisitor };
         let Some(session) = self.store.find_session(id).await? else {
             return Err(if who.is_privileged() { Error::SessionNotFound } else { refused });

@@ -110,7 +110,7 @@ impl Store for Mongo {
         limited("reopen_session", sessions::reopen(&self.sessions, id, seq, at, label)).await
     }
 
-    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    async fn touch_session(&self, id: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError> {
         limited("touch_session", sessions::touch(&self.sessions, id, at)).await
     }
 

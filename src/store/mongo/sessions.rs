@@ -244,8 +244,11 @@ pub(super) async fn reopen(
     Ok(())
 }
 
-pub(super) async fn touch(sessions: &Collection<Document>, session: &SessionId, at: Timestamp) -> Result<(), StoreError> {
-    let update = doc! { "$set": { "spoken": true }, "$max": { "updatedAt": moment(at) } };
+pub(super) async fn touch(sessions: &Collection<Document>, session: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError> {
+    let mut update = doc! { "$set": { "spoken": true } };
+    if let Some(at) = at {
+        update.insert("$max", doc! { "updatedAt": moment(at) });
+    }
     sessions.update_one(doc! { "_id": id(session.as_str()) }, update).await?;
     Ok(())
 }

@@ -68,6 +68,19 @@ impl Sqlite {
         spawn_blocking(move || Self::open_now(folder)).await.map_err(unavailable)?
     }
 
+    /// Opens the database in this folder if it is there and of exactly this server's version; changes nothing otherwise. `None` where there is none.
+    pub async fn open_present(data_dir: &Path) -> Result<Option<Sqlite>, StoreError> {
+        let file = data_dir.join(FILE);
+        let open = move || {
+            if !file.try_exists().map_err(unavailable)? {
+                return Ok(None);
+            }
+            schema::check(&connect(&file)?)?;
+            Self::open_file(&file).map(Some)
+        };
+        spawn_blocking(open).await.map_err(unavailable)?
+    }
+
     /// The settings that durability rests on, as the writer's connection reports them.
     pub async fn journal_settings(&self) -> Result<JournalSettings, StoreError> {
         self.writer.run(meta::journal_settings).await
@@ -78,9 +91,13 @@ impl Sqlite {
         let file = folder.join(FILE);
         // Nobody else may read what people said; the library's own files beside it take this one's mode.
         std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(unavailable)?;
-        let mut conn = connect(&file)?;
+        Self::open_file(&file)
+    }
+
+    fn open_file(file: &Path) -> Result<Sqlite, StoreError> {
+        let mut conn = connect(file)?;
         schema::prepare(&mut conn)?;
-        let readers = Readers::open(|| connect(&file))?;
+        let readers = Readers::open(|| connect(file))?;
         Ok(Sqlite { writer: Writer::start(conn)?, readers })
     }
 }
@@ -136,7 +153,7 @@ impl Store for Sqlite {
         self.writer.run(move |conn| sessions::reopen(conn, &id, seq, at, &label)).await
     }
 
-    async fn touch_session(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+    async fn touch_session(&self, id: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError> {
         let id = id.clone();
         self.writer.run(move |conn| sessions::touch(conn, &id, at)).await
     }

@@ -158,6 +158,17 @@ pub(super) fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     migrate(conn)
 }
 
+/// Makes sure that the database lacks no step, and has none that is not known here.
+pub(super) fn check(conn: &Connection) -> Result<(), StoreError> {
+    let (version, newest): (usize, _) = (conn.query_row("PRAGMA user_version", (), |row| row.get(0))?, STEPS.len());
+    if version == newest {
+        return Ok(());
+    }
+    Err(StoreError::Foreign(format!(
+        "the database has version {version}, and this program works on version {newest}; a server that starts on it brings an older one up to date"
+    )))
+}
+
 /// Takes the steps that the database lacks, all or none of them.
 fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     let step = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -163,9 +163,9 @@ pub(super) fn reopen(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp,
 }
 
 /// Somebody has spoken.
-pub(super) fn touch(conn: &Connection, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
-    let sql = "UPDATE sessions SET spoken = 1, updated_at = max(updated_at, ?2) WHERE id = ?1";
-    conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0])?;
+pub(super) fn touch(conn: &Connection, id: &SessionId, at: Option<Timestamp>) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET spoken = 1, updated_at = max(updated_at, coalesce(?2, updated_at)) WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![id.as_str(), at.map(|t| t.0)])?;
     Ok(())
 }
 

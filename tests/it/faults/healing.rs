@@ -125,8 +125,11 @@ impl Cluster {
         let bus = Bus::new(mood);
         let ((first, desk), (second, _)) = (node(&store, &bus).await, node(&store, &bus).await);
         let visitor = Person::new(Realm::Support, "u1", Role::Visitor);
-        let session =
-            desk.start_session(&Principal::Delegate { realm: Realm::Support }, Opening::by(visitor)).await.expect("a session").session;
+        let session = desk
+            .start_session(&Principal::Delegate { realm: Realm::Support, has_key: true }, Opening::by(visitor))
+            .await
+            .expect("a session")
+            .session;
         Self { bus, nodes: [first, second], session: session.id.to_string(), _folder: folder }
     }
 

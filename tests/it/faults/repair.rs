@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::parts::{Unheard, authority};
 
-const WHO: Principal = Principal::Delegate { realm: Realm::Support };
+const WHO: Principal = Principal::Delegate { realm: Realm::Support, has_key: true };
 
 /// Longer than what is left alone as being in progress.
 const SETTLED_MS: i64 = 61_000;

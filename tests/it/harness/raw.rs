@@ -106,6 +106,21 @@ impl Raw {
         }
     }
 
+    /// The next text but a ping, however long it takes; `None` when the connection is closed.
+    pub(crate) async fn frame(&mut self) -> Option<String> {
+        while let Some(Ok(message)) = self.socket.next().await {
+            match message {
+                Message::Text(text) if text.as_str() == "2" => {
+                    let _ = self.socket.send(Message::text("3")).await;
+                }
+                // The close packet of the engine says nothing.
+                Message::Text(text) if text.as_str() != "1" => return Some(text.as_str().to_owned()),
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Reads until the connection is closed.
     pub(crate) async fn end(&mut self) {
         while let Some(Ok(_)) = self.socket.next().await {}

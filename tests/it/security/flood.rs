@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use crate::harness::client::{Client, Dial};
+use crate::harness::http;
 use crate::harness::raw::Raw;
+use crate::harness::script::Body;
 use crate::harness::shop::{KEY, Shop, assert_alive, token};
 
 const CALLS: usize = 10_000;
@@ -139,4 +141,52 @@ async fn s36_a_visitor_joins_sixty_times_a_minute_and_no_more() {
         }
     }
     assert!((15..=20).contains(&refused), "{refused} of 80 joins were refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s36_typing_is_passed_on_a_few_times_a_second_whatever_is_sent() {
+    let shop = Shop::open(&[("MOUNTS", "widget@/"), ("TRUSTED_NETWORKS", "none")]).await;
+    let opened = post(&shop, "/api/sessions", json!({"userId": "u1"})).await;
+    let session = opened["id"].as_str().expect("an id").to_owned();
+    let mut guests = Vec::new();
+    for _ in 0..2 {
+        let mut guest = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
+        assert_eq!(guest.call("join_session", json!(session)).await.expect("an answer")["ok"], true);
+        guests.push(guest);
+    }
+    for n in 0..2_000 {
+        guests[0].emit("typing", &[json!({"sessionId": session, "userType": "user", "isTyping": n % 2 == 0})]);
+    }
+    assert_eq!(
+        guests[0].call("typing", json!({"sessionId": session, "userType": "user", "isTyping": true})).await.expect("an answer")["ok"],
+        true
+    );
+    assert_alive(&mut guests[1]).await;
+    let heard = guests[1].received().len();
+    assert!((1..=100).contains(&heard), "{heard} of 2,001 were passed on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s35_readers_who_do_not_read_cost_little() {
+    let shop = Shop::open(&[("MOUNTS", "widget@/")]).await;
+    let opened = post(&shop, "/api/sessions", json!({"userId": "u1"})).await;
+    let session = opened["id"].as_str().expect("an id").to_owned();
+    let text = "x".repeat(90_000);
+    for _ in 0..100 {
+        post(&shop, "/api/chat/messages", json!({"sessionId": session, "senderType": "user", "content": text})).await;
+    }
+    let mut reader = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
+    let resumed = reader.call("resume", json!({"sessionId": session})).await.expect("an answer");
+    assert!((1..=4).contains(&resumed["entries"].as_array().expect("entries").len()) && resumed["complete"] == false);
+    let path = format!("/api/chat/messages/{session}");
+    let history = http::request(shop.server.address(), "GET", &path, &[], Body::None).await.expect("an answer").body;
+    let shown = history.as_array().expect("messages");
+    assert!(shown.len() < 100, "{} of 100 messages of 90 kB at once", shown.len());
+    assert_eq!(shown.last().map(|m| m["seq"].clone()), Some(json!(100)), "the newest are shown");
+}
+
+async fn post(shop: &Shop, path: &str, body: serde_json::Value) -> serde_json::Value {
+    let answer = http::request(shop.server.address(), "POST", path, &[], Body::Json(body)).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
 }

@@ -60,6 +60,23 @@ async fn s01_beside_a_contract_for_any_page_the_others_refuse_foreign_pages_at_c
 }
 
 #[tokio::test]
+async fn s01_an_open_contract_at_the_root_opens_no_other_mount() {
+    let shop = Shop::open(&[("MOUNTS", "operators@/,support@/support,widget@/support/widget")]).await;
+    let foreign = "http://evil.example";
+    for (path, is_open) in [
+        ("/api/operators", true),
+        ("/supportive", true),
+        ("/support/api/health", false),
+        ("/support", false),
+        ("/support/widget/api/sessions", true),
+        (POLL, true),
+    ] {
+        let allowed = get(&shop, path, Some(foreign)).await.headers.get("access-control-allow-origin").cloned();
+        assert_eq!(allowed, is_open.then(|| json!(foreign)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn s02_nothing_is_carried_out_for_a_socket_without_a_credential() {
     let shop = Shop::open(&[]).await;
     let session = shop.session("u1").await;

@@ -5,4 +5,5 @@ mod frames;
 mod handshake;
 mod identity;
 mod injection;
+mod logins;
 mod logs;

@@ -100,7 +100,7 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     store.mark_message_read(&read, at(4)).await.unwrap().unwrap();
     store.mark_session_read(&waiting, 3).await.unwrap().unwrap();
     store.reopen_session(&waiting, 2, at(4), "new").await.unwrap();
-    store.touch_session(&active, at(6)).await.unwrap();
+    store.touch_session(&active, Some(at(6))).await.unwrap();
     let account = named("ann@example.org", "ann");
     assert!(store.insert_account(&account).await.unwrap());
     let login = login("5f", &account.id, 0, 50);

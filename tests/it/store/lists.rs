@@ -21,7 +21,7 @@ async fn varied(store: &dyn Store) -> Vec<Session> {
             store.finish_session(&session.id, 1, at(n % 13), "done").await.unwrap().unwrap();
         }
         if n % 4 > 1 {
-            store.touch_session(&session.id, at(n % 10)).await.unwrap();
+            store.touch_session(&session.id, Some(at(n % 10))).await.unwrap();
         }
         sessions.push(store.find_session(&session.id).await.unwrap().unwrap());
     }

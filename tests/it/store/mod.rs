@@ -126,7 +126,7 @@ mod mongo_earlier;
 mod mongo_faults;
 mod mongo_lost_replies;
 mod mongo_only;
-mod mongo_server;
+pub(crate) mod mongo_server;
 mod sqlite;
 
 const NOW: Timestamp = Timestamp(1_795_163_582_007);

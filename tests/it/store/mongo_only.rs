@@ -57,7 +57,7 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
         store.finish_session(&session.id, 1, NOW, "done").await.unwrap();
         store.reopen_session(&session.id, 2, NOW, "active").await.unwrap();
-        store.touch_session(&session.id, NOW).await.unwrap();
+        store.touch_session(&session.id, Some(NOW)).await.unwrap();
         store.mark_session_read(&session.id, 1).await.unwrap();
         store.mark_message_read(&store.last_entry(&session.id).await.unwrap().unwrap().id, NOW).await.unwrap().unwrap();
         store.insert_agent(&agent(2, 2)).await.unwrap();

@@ -59,14 +59,14 @@ pub(super) fn variable(name: &str) -> String {
 }
 
 /// A server of one test's own, to be killed.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
     /// Starts the server on a data folder and waits until it listens; port 0 takes a free one.
-    pub(super) async fn start(data: &Path, port: u16) -> Self {
+    pub(crate) async fn start(data: &Path, port: u16) -> Self {
         let mut child = Command::new(variable("HELPLINE_TEST_SECANTUSD"))
             .args(["--port", &port.to_string(), "--sync-on-commit", "--log-file-max", "16MB", "--cache-size", "256M", "--storage-path"])
             .arg(data)
@@ -87,12 +87,12 @@ impl Server {
         Self { child, port }
     }
 
-    pub(super) fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}/", self.port)
     }
 
     /// Ends the process with signal 9, and waits until it is gone.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("the server can be killed");
     }
 }

@@ -152,18 +152,18 @@ pub(super) async fn a_label_for_an_open_session_leaves_its_key(store: Arc<dyn St
 pub(super) async fn speaking_raises_the_time_and_never_lowers_it(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
     let touched = async |ms| {
-        store.touch_session(&session.id, at(ms)).await.unwrap();
+        store.touch_session(&session.id, Some(at(ms))).await.unwrap();
         found(&*store, &session.id).await
     };
     assert_eq!(touched(-5).await, Session { spoken: true, ..session.clone() });
     assert_eq!(touched(5).await, Session { spoken: true, updated_at: at(5), ..session.clone() });
     let touches = (0..40).map(|n| {
         let (store, id) = (store.clone(), session.id.clone());
-        async move { store.touch_session(&id, at(n)).await.unwrap() }
+        async move { store.touch_session(&id, Some(at(n))).await.unwrap() }
     });
     all(touches).await;
     assert_eq!(touched(1).await.updated_at, at(39));
-    store.touch_session(&SessionId::random(), at(1)).await.unwrap();
+    store.touch_session(&SessionId::random(), Some(at(1))).await.unwrap();
     assert_eq!(store.list_open(None, 10).await.unwrap().len(), 1, "an unknown session is not made");
 }
 

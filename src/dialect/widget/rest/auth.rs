@@ -2,16 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Caller, Input, Problem};
+use super::{Input, Problem, Whence};
 use crate::dialect::Context;
 use crate::dialect::widget::{FIELD_LIMIT, views};
 use crate::dialect::wire::text;
 use crate::domain::desk::NewAccount;
 use crate::domain::error::Error;
 use crate::domain::principal::Realm;
+use crate::http::extract::api_key_of;
 
 /// The shortest password, in characters: the original's rule, which its sign-up page says.
 const PASSWORD_MINIMUM: usize = 6;
@@ -19,8 +21,19 @@ const PASSWORD_MINIMUM: usize = 6;
 /// The longest password, in bytes; hashing costs more with every byte.
 const PASSWORD_LIMIT: usize = 1_024;
 
-/// `POST /api/auth/register`.
-pub(super) async fn register(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+/// `POST /api/auth/register`. Of credentials only the API key says something here. Without it a page that is not known may not: its visitor's
+/// browser would lend it the way to a server that the page itself cannot reach.
+pub(super) async fn register(
+    State(context): State<Context>,
+    Whence(visit): Whence,
+    headers: HeaderMap,
+    Input(body): Input,
+) -> Result<Response, Problem> {
+    let who = match api_key_of(&headers) {
+        Some(key) => Some(context.desk.authenticate(Realm::Widget, Some(&key), visit.peer).await?),
+        None if context.trust.is_from_unknown_page(&headers) => return Err(Error::Forbidden.into()),
+        None => None,
+    };
     let email = text(&body, "email").filter(|e| is_email(e));
     let counts = |p: &&str| p.encode_utf16().count() >= PASSWORD_MINIMUM && p.len() <= PASSWORD_LIMIT;
     let password = text(&body, "password").filter(counts);
@@ -31,20 +44,19 @@ pub(super) async fn register(State(context): State<Context>, caller: Caller, Inp
         let wrong = checks.into_iter().filter(|(_, good)| !good);
         return Err(Problem::Invalid(wrong.map(|(field, _)| invalid(field, body.get(field))).collect()));
     };
-    let visit = (caller.visit.peer, caller.visit.client);
     // Being near opens nothing here: who may sign up, the setting says.
-    let who = if caller.has_credential { Some(&caller.who) } else { None };
+    let visit = (visit.peer, visit.client);
     let named = name.and_then(Value::as_str);
-    let account = context.desk.sign_up(who, visit, NewAccount::of_staff(Realm::Widget, email, password, named)).await?;
+    let account = context.desk.sign_up(who.as_ref(), visit, NewAccount::of_staff(Realm::Widget, email, password, named)).await?;
     let login = context.desk.let_in(account).await?;
     Ok(Json(views::logged_in(&login)).into_response())
 }
 
-/// `POST /api/auth/login`. The address is compared letter by letter, as in the original.
-pub(super) async fn login(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+/// `POST /api/auth/login`. The address is compared letter by letter, as in the original. Credentials are not looked at.
+pub(super) async fn login(State(context): State<Context>, Whence(visit): Whence, Input(body): Input) -> Result<Response, Problem> {
     let password = text(&body, "password").filter(|p| p.len() <= PASSWORD_LIMIT);
     let (Some(email), Some(password)) = (text(&body, "email"), password) else { return Err(Error::WrongPassword.into()) };
-    let visit = (caller.visit.peer, caller.visit.client);
+    let visit = (visit.peer, visit.client);
     let login = context.desk.log_in(Realm::Widget, visit, email, password).await?;
     Ok(Json(views::logged_in(&login)).into_response())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Caller, Input, PathId, Problem, session_id};
 use crate::dialect::Context;
-use crate::dialect::widget::{MESSAGE_LIMIT, role_of, speaker, stored_text, views};
+use crate::dialect::widget::{MESSAGE_LIMIT, SOME_ADMIN, role_of, stored_text, views};
 use crate::dialect::wire::{client_key, text};
 use crate::domain::desk::{Post, Reading};
 use crate::domain::entry::{Body, Form};
@@ -17,7 +17,8 @@ use crate::domain::error::Error;
 use crate::domain::ids::EntryId;
 use crate::domain::principal::Principal;
 
-/// How many messages a history shows unless the caller asks for fewer: the last ones. The contract has no pages.
+/// How many messages a history shows unless the caller asks for fewer: the last ones, and fewer where they are many bytes. The contract has no
+/// pages.
 const HISTORY_LIMIT: u32 = 5_000;
 
 /// `GET /api/chat/messages/:sessionId`, for whoever knows the id. `limit` and `offset` (from the newest backwards) are additions.
@@ -48,7 +49,7 @@ pub(super) async fn send(State(context): State<Context>, caller: Caller, Input(b
     let key = client_key(&body).map_err(|_| Problem::Server)?;
     let session = context.desk.session(&caller.who, &id).await?;
     let sender = stored_text(&body, "senderId");
-    let (author, signed) = speaker(&caller.who, &session, role, sender.as_deref()).ok_or(match caller.who {
+    let (author, signed) = session.speaker(&caller.who, role, sender.as_deref(), SOME_ADMIN).ok_or(match caller.who {
         Principal::Guest { .. } => Error::Unauthenticated,
         Principal::Person { .. } | Principal::Delegate { .. } => Error::Forbidden,
     })?;
@@ -60,6 +61,6 @@ pub(super) async fn send(State(context): State<Context>, caller: Caller, Input(b
 /// `PATCH /api/chat/messages/:id/read`, for those who answer.
 pub(super) async fn mark_read(State(context): State<Context>, caller: Caller, PathId(id): PathId) -> Result<Response, Problem> {
     let id = EntryId::parse(&id).ok_or(Problem::Server)?;
-    let message = context.desk.mark_message_read(&caller.who, &id).await?;
-    Ok(Json(views::live_message(&message)).into_response())
+    let (session, message) = context.desk.mark_message_read(&caller.who, &id).await?;
+    Ok(Json(views::past_message(&session, &message)).into_response())
 }

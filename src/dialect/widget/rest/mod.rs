@@ -4,9 +4,11 @@ mod auth;
 mod messages;
 mod sessions;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use std::convert::Infallible;
+
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -38,16 +40,19 @@ pub const PATHS: &[&str] = &[
 
 /// All paths of the contract, its own 404 included.
 pub fn router(context: Context) -> Router {
+    let credentials = from_fn_with_state(context.clone(), receive);
+    // A page attaches the token that it has to every request. Who signs up or logs in shows none yet, or one that has ended.
+    let accounts =
+        Router::new().route("/api/auth/register", post(auth::register)).route("/api/auth/login", post(auth::login)).layer(from_fn(finish));
     Router::new()
-        .route("/api/auth/register", post(auth::register))
-        .route("/api/auth/login", post(auth::login))
         .route("/api/sessions", get(sessions::list).post(sessions::create))
         .route("/api/sessions/{id}/status", patch(sessions::set_status))
         .route("/api/chat/messages", post(messages::send))
         .route("/api/chat/messages/{id}", get(messages::list))
         .route("/api/chat/messages/{id}/read", patch(messages::mark_read))
         .layer(from_fn(finish))
-        .layer(from_fn_with_state(context.clone(), receive))
+        .layer(credentials)
+        .merge(accounts)
         .method_not_allowed_fallback(unknown_path)
         .fallback(unknown_path)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -91,6 +96,17 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Caller>().cloned().ok_or(Problem::Refused(Error::Unauthenticated))
+    }
+}
+
+/// Whence a request comes that needs no credential.
+struct Whence(Visit);
+
+impl FromRequestParts<Context> for Whence {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Infallible> {
+        Ok(Whence(extract::visit_of(&parts.extensions, &parts.headers, &context.trust)))
     }
 }
 
@@ -184,7 +200,7 @@ fn plain(status: StatusCode, message: &str) -> Response {
 }
 
 /// Express's answer to a path that does not exist.
-async fn unknown_path(method: Method, uri: Uri) -> Response {
+async fn unknown_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     page(StatusCode::NOT_FOUND, &format!("Cannot {method} {}", uri.path()))
 }
 

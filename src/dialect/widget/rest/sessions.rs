@@ -11,6 +11,7 @@ use super::{Caller, Input, PathId, Problem, session_id};
 use crate::dialect::Context;
 use crate::dialect::widget::{stored_text, views};
 use crate::domain::desk::Opening;
+use crate::domain::entry::Entry;
 use crate::domain::error::Error;
 use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::store::SessionQuery;
@@ -18,12 +19,28 @@ use crate::domain::store::SessionQuery;
 /// How many sessions the inbox shows at most, last changed first. The contract has no pages, and its page asks every five seconds.
 const INBOX_LIMIT: u32 = 500;
 
-/// `GET /api/sessions`.
+/// From how many bytes of latest messages on the inbox shows only their beginnings.
+const INBOX_BYTES: usize = 1_000_000;
+
+/// How many characters such a beginning has.
+const BEGINNING: usize = 200;
+
+/// `GET /api/sessions`. Sessions in which somebody has spoken come before all others into the 500: the page shows no others.
 pub(super) async fn list(State(context): State<Context>, caller: Caller) -> Result<Response, Problem> {
     let who = caller.with_credential()?;
-    let listed = context.desk.list_sessions(&who, SessionQuery::of(Realm::Widget, INBOX_LIMIT)).await?;
-    let latest = context.desk.last_messages(&who, &listed.sessions, true).await?;
-    let rows = listed.sessions.iter().zip(&latest).map(|(session, message)| views::inbox_row(session, message.as_ref()));
+    let all = SessionQuery::of(Realm::Widget, INBOX_LIMIT);
+    let mut sessions = context.desk.list_sessions(&who, SessionQuery { spoken_only: true, ..all.clone() }).await?.sessions;
+    if sessions.len() < INBOX_LIMIT as usize {
+        let silent = context.desk.list_sessions(&who, all).await?.sessions.into_iter().filter(|s| !s.spoken);
+        sessions.extend(silent.take(INBOX_LIMIT as usize - sessions.len()));
+        sessions.sort_by(|a, b| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
+    }
+    let latest = context.desk.last_messages(&who, &sessions, true).await?;
+    let mut bytes = 0;
+    let rows = sessions.iter().zip(&latest).map(|(session, message)| {
+        bytes += message.as_ref().and_then(Entry::body).map_or(0, |b| b.as_str().len());
+        views::inbox_row(session, message.as_ref(), (bytes > INBOX_BYTES).then_some(BEGINNING))
+    });
     Ok(Json(rows.collect::<Vec<Value>>()).into_response())
 }
 
