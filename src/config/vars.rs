@@ -155,7 +155,7 @@ variables! {
         };
         ADMIN_PASSWORD: Var {
             meaning: "its first password; a later change here does not change the account",
-            expected: "at least 8 characters",
+            expected: "at least 8 characters and at most 1,024 bytes",
             example: "the output of: openssl rand -hex 16",
             secret: true,
             ..PLAIN

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Desk;
-use super::callers::allow_staff;
+use super::callers::{allow_overview, allow_staff};
 use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, ConnId};
@@ -149,7 +149,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn agents(&self, who: &Principal) -> Result<Vec<Agent>, Error> {
-        allow_staff(who)?;
+        allow_overview(who)?;
         let mut agents = self.store.list_agents(who.realm()).await?;
         agents.sort_by_key(|a| std::cmp::Reverse(a.active_at));
         Ok(agents)

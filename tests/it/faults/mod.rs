@@ -6,7 +6,7 @@ mod hanging_up;
 mod healing;
 mod joining;
 mod order;
-mod parts;
+pub(crate) mod parts;
 mod repair;
 mod slow_reader;
 mod talker;
