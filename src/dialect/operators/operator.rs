@@ -161,9 +161,10 @@ impl Seat {
         if self.agent.as_ref().is_some_and(|a| a.id != agent.id) {
             self.step_down(desk, line).await;
         }
+        desk.agent_arrived(agent, line.id()).await?;
         self.agent = Some(agent.clone());
         line.attend(&Audience::Agents(Realm::Operators));
-        desk.agent_arrived(agent, line.id()).await
+        Ok(())
     }
 
     /// The operator is no more on this socket.

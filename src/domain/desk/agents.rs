@@ -102,10 +102,12 @@ impl Desk {
     /// Notes a connection of the agent. Who was away is online again.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`]; the connection is not noted then, unless it was before.
     pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
-        self.attendance.arrived(&agent.id, conn);
+        let turn = self.comings.take(&agent.id).await;
         let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, self.now()).await?;
+        self.attendance.arrived(&agent.id, conn);
+        drop(turn);
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));
             self.drain_queue(back.realm).await?;
@@ -118,6 +120,8 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
+        // Between finding that it was the last one and writing so, no other may come.
+        let _turn = self.comings.take(agent).await;
         if !self.attendance.left(agent, conn) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ mod reading;
 mod assignment;
 mod agents;
 mod attendance;
+mod turns;
 mod accounts;
 mod reports;
 mod repair;
@@ -17,13 +18,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{ConnId, SessionId};
+use super::ids::{AgentId, ConnId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
 use attendance::Attendance;
 use rate::Rate;
+use turns::Turns;
 
 pub use accounts::LoggedIn;
 pub use agents::Choice;
@@ -45,6 +47,8 @@ pub struct Desk {
     turn: AtomicUsize,
     /// Which agents have connections to this node.
     attendance: Attendance,
+    /// Connections of one agent come and go one after the other on this node.
+    comings: Turns<AgentId>,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     posts: Rate,
@@ -89,6 +93,7 @@ impl Desk {
             queue: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
+            comings: Turns::default(),
             touched: Mutex::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),

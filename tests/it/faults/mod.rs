@@ -1,5 +1,6 @@
 //! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
 
+mod colleagues;
 mod crash;
 mod hanging_up;
 mod healing;

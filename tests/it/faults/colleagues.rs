@@ -1,0 +1,78 @@
+//! Operators who come, go and take sessions all at once, at a desk over each store: who is connected is shown as being there.
+
+use std::sync::Arc;
+
+use helpline::auth::password::Hasher;
+use helpline::domain::agent::{Agent, Availability};
+use helpline::domain::desk::{Desk, Ports};
+use helpline::domain::ids::ConnId;
+use helpline::domain::principal::{Principal, Realm};
+use helpline::domain::store::Store;
+use helpline::domain::time::SystemClock;
+use helpline::store::mongo::open;
+use helpline::store::sqlite::Sqlite;
+use tempfile::TempDir;
+
+use super::parts::{Unheard, authority};
+
+const WHO: Principal = Principal::Delegate { realm: Realm::Operators };
+
+fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
+    let ports = Ports {
+        store,
+        announce: Arc::new(Unheard),
+        authority: authority(),
+        passwords: Arc::new(Hasher::default()),
+        clock: Arc::new(SystemClock),
+    };
+    Arc::new(Desk::new(ports, None))
+}
+
+async fn availability(desk: &Desk, agent: &Agent) -> Availability {
+    desk.agent(&agent.id).await.expect("a read").expect("a record").availability
+}
+
+async fn whoever_comes_back_while_he_goes_is_there(store: Arc<dyn Store>) {
+    let desk = desk_over(store);
+    let agent = desk.register_agent(&WHO, "op").await.expect("a record");
+    desk.set_availability(&WHO, &agent.id, Availability::Online, None).await.expect("a write");
+    let mut old = ConnId::random();
+    desk.agent_arrived(&agent, &old).await.expect("an arrival");
+    for round in 0..150 {
+        let new = ConnId::random();
+        let leaving = {
+            let (desk, agent, old) = (Arc::clone(&desk), agent.clone(), old.clone());
+            tokio::spawn(async move { desk.agent_left(&agent.id, &old).await })
+        };
+        desk.agent_arrived(&agent, &new).await.expect("an arrival");
+        leaving.await.expect("a task").expect("a departure");
+        assert_eq!(availability(&desk, &agent).await, Availability::Online, "round {round}");
+        old = new;
+    }
+    desk.agent_left(&agent.id, &old).await.expect("a departure");
+    assert_eq!(availability(&desk, &agent).await, Availability::Away);
+}
+
+async fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    let folder = TempDir::new().expect("a folder");
+    case(Arc::new(Sqlite::open(folder.path()).await.expect("a store"))).await;
+}
+
+async fn on_mongo<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    let uri = std::env::var("HELPLINE_TEST_MONGODB_URI").expect("HELPLINE_TEST_MONGODB_URI is set: run scripts/test.sh");
+    let name = format!("helpline_test_{}", uuid::Uuid::new_v4().simple());
+    case(Arc::new(open(&uri, Some(&name)).await.expect("a store"))).await;
+    let client = mongodb::Client::with_uri_str(&uri).await.expect("the tests' MongoDB");
+    client.database(&name).drop().await.expect("a database to drop");
+}
+
+macro_rules! on_both_stores {
+    ($($case:ident),* $(,)?) => {
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_embedded(super::$case).await; })* }
+        mod mongo { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_mongo(super::$case).await; })* }
+    };
+}
+
+on_both_stores! {
+    whoever_comes_back_while_he_goes_is_there,
+}
