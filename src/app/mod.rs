@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
@@ -74,11 +74,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!("stopping");
         stopping.store(true, Ordering::Relaxed);
         join_all(node.listens.iter().map(|l| l.sockets.close())).await;
+        Ok(())
+    };
+    let overdue = async {
+        shutdown.signalled().await;
         tokio::time::timeout(config.shutdown, std::future::pending::<()>()).await
     };
     tokio::select! {
-        served = try_join_all(serving) => drop(served.context("a listener failed")?),
-        _ = closing => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
+        served = try_join(try_join_all(serving), closing) => drop(served.context("a listener failed")?),
+        _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repair_forever(Arc::clone(&node.desk)) => {}
     }
     let errors = node.gateway.emit_errors();
