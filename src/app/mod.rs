@@ -137,6 +137,7 @@ impl Node {
         let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         first_admin(config, &desk).await?;
+        desk.miss_the_absent().await.context("cannot note who is not connected any more")?;
         let trust = Arc::new(trust(config));
         let listens = listens(config, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
@@ -234,7 +235,9 @@ async fn repair_forever(desk: Arc<Desk>) {
     let mut due = tokio::time::interval(REPAIR_EVERY);
     loop {
         due.tick().await;
-        if let Err(error) = desk.repair().await {
+        // One node is all there is, so nobody is connected elsewhere.
+        let mended = async { desk.miss_the_absent().await.and(desk.repair().await) };
+        if let Err(error) = mended.await {
             tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
         }
     }

@@ -121,6 +121,18 @@ async fn what_was_called_before_the_signal_is_carried_out_and_who_was_there_has_
     assert!(!shop.server.log().contains("still open"), "{}", shop.server.log());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_nobody_is_there_by_a_connection_that_is_gone() {
+    let mut shop = Shop::open(&[]).await;
+    let mut operator = Dial::to(shop.server.address()).namespace("/operators").connect().await.unwrap();
+    operator.call("operator-status-change", json!({"operatorId": "op", "status": "online"})).await.unwrap();
+    let declared = Body::Json(json!({"status": "online"}));
+    request(shop.server.address(), "PUT", "/operators/api/operators/desk/status", &[], declared).await.unwrap();
+    shop.server.kill().await;
+    assert_eq!((status_of(&shop.server, "op").await, status_of(&shop.server, "desk").await), ("offline".into(), "online".into()));
+    assert_ne!(shop.session("u1").await.agent, "", "the agents of support are as available as their records say");
+}
+
 #[tokio::test]
 async fn a_data_folder_serves_one_process() {
     let server = Server::start(&[]).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use helpline::auth::password::Hasher;
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::desk::{Desk, Ports};
-use helpline::domain::ids::ConnId;
+use helpline::domain::ids::{AgentId, ConnId};
 use helpline::domain::principal::{Principal, Realm};
 use helpline::domain::store::Store;
 use helpline::domain::time::SystemClock;
@@ -35,7 +35,7 @@ async fn availability(desk: &Desk, agent: &Agent) -> Availability {
 async fn whoever_comes_back_while_he_goes_is_there(store: Arc<dyn Store>) {
     let desk = desk_over(store);
     let agent = desk.register_agent(&WHO, "op").await.expect("a record");
-    desk.set_availability(&WHO, &agent.id, Availability::Online, None).await.expect("a write");
+    desk.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write");
     let mut old = ConnId::random();
     desk.agent_arrived(&agent, &old).await.expect("an arrival");
     for round in 0..150 {
@@ -51,6 +51,49 @@ async fn whoever_comes_back_while_he_goes_is_there(store: Arc<dyn Store>) {
     }
     desk.agent_left(&agent.id, &old).await.expect("a departure");
     assert_eq!(availability(&desk, &agent).await, Availability::Away);
+}
+
+async fn who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays(store: Arc<dyn Store>) {
+    let died = desk_over(Arc::clone(&store));
+    let mut agents = Vec::new();
+    for id in ["declared", "connected", "busy", "left", "offline"] {
+        let agent = died.register_agent(&WHO, id).await.expect("a record");
+        died.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write");
+        agents.push(agent);
+    }
+    let conn = ConnId::random();
+    for (agent, to) in agents[1..].iter().zip([Availability::Online, Availability::Busy, Availability::Online, Availability::Offline]) {
+        died.agent_arrived_as(&WHO, &agent.id, to, &conn).await.expect("an arrival");
+    }
+    died.agent_left(&agents[3].id, &conn).await.expect("a departure");
+    died.set_availability(&WHO, &agents[3].id, Availability::Online).await.expect("a write");
+    died.miss_the_absent().await.expect("a look");
+    assert_eq!(availability(&died, &agents[1]).await, Availability::Online, "he is connected");
+
+    let desk = desk_over(store);
+    desk.miss_the_absent().await.expect("a look");
+    for (agent, expected) in
+        agents.iter().zip([Availability::Online, Availability::Away, Availability::Away, Availability::Online, Availability::Offline])
+    {
+        assert_eq!(availability(&desk, agent).await, expected, "{}", agent.id);
+    }
+    desk.agent_arrived(&agents[1], &conn).await.expect("an arrival");
+    assert_eq!(availability(&desk, &agents[1]).await, Availability::Online);
+}
+
+async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Store>) {
+    let desk = desk_over(store);
+    let (first, last, conn) = (AgentId::of(Realm::Operators, "first"), AgentId::of(Realm::Operators, "last"), ConnId::random());
+    for id in ["first", "last"] {
+        let agent = desk.register_agent(&WHO, id).await.expect("a record");
+        // The next moment is another one.
+        let said = desk.agent_arrived_as(&WHO, &agent.id, Availability::Online, &conn).await.expect("an arrival").active_at;
+        while desk.now() <= said {}
+    }
+    let order = async || desk.agents(&WHO).await.expect("a list").into_iter().map(|a| a.id).collect::<Vec<_>>();
+    assert_eq!(order().await, [last.clone(), first.clone()]);
+    desk.agent_left(&first, &conn).await.expect("a departure");
+    assert_eq!(order().await, [last, first]);
 }
 
 async fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
@@ -75,4 +118,6 @@ macro_rules! on_both_stores {
 
 on_both_stores! {
     whoever_comes_back_while_he_goes_is_there,
+    who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays,
+    whoever_vanishes_is_not_the_one_who_was_active_last,
 }

@@ -117,7 +117,7 @@ impl Office {
     async fn set_all_available(&self, available: bool) {
         for agent in self.store.list_agents(Realm::Support).await.expect("agents") {
             let to = if available { Availability::Online } else { Availability::Offline };
-            self.store.set_availability(&agent.id, None, to, self.clock.now()).await.expect("a write");
+            self.store.set_availability(&agent.id, None, to, Some(self.clock.now())).await.expect("a write");
         }
     }
 }
