@@ -49,6 +49,9 @@ pub struct Desk {
     attendance: Attendance,
     /// Connections of one agent come and go one after the other on this node.
     comings: Turns<AgentId>,
+    /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
+    /// turn never waits for `queue`.
+    takings: Turns<SessionId>,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     posts: Rate,
@@ -94,6 +97,7 @@ impl Desk {
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
             comings: Turns::default(),
+            takings: Turns::default(),
             touched: Mutex::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),

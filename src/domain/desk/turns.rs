@@ -58,13 +58,14 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn one_key_has_one_turn_at_a_time_and_nothing_stays_behind() {
+    #[test]
+    fn one_key_has_one_turn_at_a_time_and_nothing_stays_behind() {
         let turns = Turns::default();
-        let first = turns.take(&1).await;
-        let other = turns.take(&2).await;
+        let first = turns.take(&1).now_or_never().expect("it is free");
+        let other = turns.take(&2).now_or_never().expect("it is another");
         assert!(turns.take(&1).now_or_never().is_none(), "it is taken, and who waited gave up");
-        let (second, ()) = tokio::join!(turns.take(&1), async { drop(first) });
+        drop(first);
+        let second = turns.take(&1).now_or_never().expect("it is free again");
         drop((second, other));
         assert!(turns.queues().is_empty());
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use helpline::auth::password::Hasher;
 use helpline::domain::agent::{Agent, Availability};
-use helpline::domain::desk::{Desk, Ports};
+use helpline::domain::desk::{Desk, Opening, Ports};
+use helpline::domain::entry::Content;
 use helpline::domain::ids::{AgentId, ConnId};
-use helpline::domain::principal::{Principal, Realm};
+use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 use helpline::domain::time::SystemClock;
 use helpline::store::mongo::open;
@@ -81,6 +83,31 @@ async fn who_was_connected_when_the_process_died_is_away_and_who_was_declared_st
     assert_eq!(availability(&desk, &agents[1]).await, Availability::Online);
 }
 
+async fn all_who_take_a_session_at_once_get_it_and_the_last_one_has_it(store: Arc<dyn Store>) {
+    let desk = desk_over(Arc::clone(&store));
+    let mut agents = Vec::new();
+    for n in 0..10 {
+        let agent = desk.register_agent(&WHO, &format!("op{n}")).await.expect("a record");
+        agents.push(desk.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write"));
+    }
+    for round in 0..20 {
+        let visitor = Person::new(Realm::Operators, format!("visitor-number-{round}"), Role::Visitor);
+        let id = desk.start_session(&WHO, Opening::by(visitor)).await.expect("a session").session.id;
+        let takers = agents.iter().cloned().map(|agent| {
+            let (desk, id) = (Arc::clone(&desk), id.clone());
+            tokio::spawn(async move { desk.take_session(&WHO, &agent, &id, None).await.map(drop) })
+        });
+        for taken in join_all(takers).await {
+            taken.expect("a task").expect("an answer");
+        }
+        let holder = store.find_session(&id).await.expect("a read").expect("a session").agent.expect("an agent");
+        let log = store.list_entries(&id, 0, 100).await.expect("a read");
+        assert_eq!((log.len(), &log[9].content), (10, &Content::Assigned(holder.clone())), "round {round}");
+        let of = store.list_agents(Realm::Operators).await.expect("a read").into_iter().filter(|a| a.sessions.contains(&id));
+        assert_eq!(of.map(|a| a.id).collect::<Vec<_>>(), [holder.id], "one slot is held");
+    }
+}
+
 async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Store>) {
     let desk = desk_over(store);
     let (first, last, conn) = (AgentId::of(Realm::Operators, "first"), AgentId::of(Realm::Operators, "last"), ConnId::random());
@@ -120,4 +147,5 @@ on_both_stores! {
     whoever_comes_back_while_he_goes_is_there,
     who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays,
     whoever_vanishes_is_not_the_one_who_was_active_last,
+    all_who_take_a_session_at_once_get_it_and_the_last_one_has_it,
 }
