@@ -18,6 +18,11 @@ impl Attendance {
         here.entry(agent.clone()).or_default().insert(conn.clone());
     }
 
+    /// Whether the agent has a connection.
+    pub(super) fn is_here(&self, agent: &AgentId) -> bool {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner).contains_key(agent)
+    }
+
     /// Forgets a connection of the agent; answers whether it was the last one.
     pub(super) fn left(&self, agent: &AgentId, conn: &ConnId) -> bool {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +49,9 @@ mod tests {
         attendance.arrived(&agent, &desktop);
         assert!(!attendance.left(&agent, &phone));
         assert!(!attendance.left(&agent, &phone));
+        assert!(attendance.is_here(&agent));
         assert!(attendance.left(&agent, &desktop));
+        assert!(!attendance.is_here(&agent));
         assert!(!attendance.left(&agent, &desktop));
     }
 }

@@ -7,6 +7,7 @@ mod reading;
 mod assignment;
 mod agents;
 mod attendance;
+mod turns;
 mod accounts;
 mod reports;
 mod repair;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{ConnId, SessionId};
+use super::ids::{AgentId, ConnId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
@@ -25,6 +26,7 @@ use super::time::{Clock, Timestamp};
 use accounts::Tries;
 use attendance::Attendance;
 use rate::Rate;
+use turns::Turns;
 
 pub use accounts::LoggedIn;
 pub use agents::Choice;
@@ -46,6 +48,11 @@ pub struct Desk {
     turn: AtomicUsize,
     /// Which agents have connections to this node.
     attendance: Attendance,
+    /// Connections of one agent come and go one after the other on this node.
+    comings: Turns<AgentId>,
+    /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
+    /// turn never waits for `queue`.
+    takings: Turns<SessionId>,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     posts: Rate,
@@ -92,6 +99,8 @@ impl Desk {
             queue: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
+            comings: Turns::default(),
+            takings: Turns::default(),
             touched: Mutex::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),

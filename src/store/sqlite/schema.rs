@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -122,6 +122,11 @@ CREATE TABLE accounts (
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX accounts_email ON accounts (realm, email);
+";
+
+/// Which agents have connections. Of those from before nobody knows, and they stay as available as they are.
+const ATTENDED: &str = "
+ALTER TABLE agents ADD COLUMN attended INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

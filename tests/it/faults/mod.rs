@@ -1,6 +1,7 @@
 //! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
 
 mod away;
+mod colleagues;
 mod crash;
 mod hanging_up;
 mod healing;
