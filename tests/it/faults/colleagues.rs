@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::parts::{Unheard, authority};
 
-const WHO: Principal = Principal::Delegate { realm: Realm::Operators };
+const WHO: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
 
 fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
     let ports = Ports {
