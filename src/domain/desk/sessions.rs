@@ -26,7 +26,7 @@ pub struct Opening {
     /// The company or group the visitor belongs to, in the visitor's words.
     pub group: Option<Arc<str>>,
     /// Where the visitor calls from. Where no credential vouches for him, a realm may find an open session again from there only
-    /// ([`Realm::binds_to_address`]).
+    /// ([`binds_to_address`](crate::domain::principal::Realm::binds_to_address)).
     pub address: Option<IpAddr>,
 }
 
