@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config, LEAST_PASSWORD, Warning};
+use crate::config::{Config, Warning};
+use crate::domain::account::{LEAST_PASSWORD, PASSWORD_LIMIT, is_email, is_password};
 use crate::domain::desk::NewAccount;
 use crate::domain::error::{Error, StoreError};
 use crate::domain::principal::Realm;
@@ -173,16 +174,17 @@ fn password(config: &Config) -> Result<Secret, String> {
         io::stdin().lock().read_line(&mut line).map_err(wrong)?;
         line.trim_end_matches(['\r', '\n']).to_owned()
     };
-    if password.chars().count() < LEAST_PASSWORD {
+    if !is_password(&password) {
         return Err(format!(
-            "a password of at least {LEAST_PASSWORD} characters is needed, in ADMIN_PASSWORD or as a line of standard input"
+            "a password of at least {LEAST_PASSWORD} characters and at most {PASSWORD_LIMIT} bytes is needed, in ADMIN_PASSWORD or as a line of \
+             standard input"
         ));
     }
     Ok(Secret::new(password))
 }
 
 fn email(text: &str) -> Result<String, String> {
-    config::email(text).ok_or_else(|| "expected an e-mail address; for example admin@example.com".to_owned())
+    is_email(text).then(|| text.to_owned()).ok_or_else(|| "expected an e-mail address; for example admin@example.com".to_owned())
 }
 
 fn name(text: &str) -> Result<String, String> {

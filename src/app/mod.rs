@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
@@ -74,11 +74,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!("stopping");
         stopping.store(true, Ordering::Relaxed);
         join_all(node.listens.iter().map(|l| l.sockets.close())).await;
+        Ok(())
+    };
+    let overdue = async {
+        shutdown.signalled().await;
         tokio::time::timeout(config.shutdown, std::future::pending::<()>()).await
     };
     tokio::select! {
-        served = try_join_all(serving) => drop(served.context("a listener failed")?),
-        _ = closing => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
+        served = try_join(try_join_all(serving), closing) => drop(served.context("a listener failed")?),
+        _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repair_forever(Arc::clone(&node.desk)) => {}
     }
     let errors = node.gateway.emit_errors();
@@ -133,6 +137,7 @@ impl Node {
         let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         first_admin(config, &desk).await?;
+        desk.miss_the_absent().await.context("cannot note who is not connected any more")?;
         let trust = Arc::new(trust(config));
         let listens = listens(config, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
@@ -226,7 +231,9 @@ async fn repair_forever(desk: Arc<Desk>) {
     let mut due = tokio::time::interval(REPAIR_EVERY);
     loop {
         due.tick().await;
-        if let Err(error) = desk.repair().await {
+        // One node is all there is, so nobody is connected elsewhere.
+        let mended = async { desk.miss_the_absent().await.and(desk.repair().await) };
+        if let Err(error) = mended.await {
             tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
         }
     }

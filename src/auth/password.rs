@@ -1,12 +1,12 @@
 //! Passwords: Argon2id for new ones, and bcrypt as the originals stored it. Both are slow and take much memory, so few run at once, beside the async
 //! threads. Whose password it is, and where hashes are kept, is not known here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::password_hash::{Error as HashError, try_generate_salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
@@ -29,16 +29,18 @@ const BCRYPT: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 /// A hash of the present kind that no known password has, for accounts that do not exist.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$Vm90ZSBmb3Igbm9ib2R5LCBub2JvZHkgY2FyZXMgbW8";
 
-/// Hashes and checks passwords, as many at once as there are cores, at most four.
+/// Hashes and checks passwords, as many at once as there are cores, at most four. Each has its memory, which is used again and again: given back,
+/// it would stay with whichever thread had it, and there are many.
 pub struct Hasher {
     turns: Turns,
+    memories: Arc<Memories>,
 }
 
 impl Hasher {
     /// Ready for this machine.
     pub fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
-        Self { turns: Turns::new(cores.min(MOST_AT_ONCE), MOST_WAITING) }
+        Self { turns: Turns::new(cores.min(MOST_AT_ONCE), MOST_WAITING), memories: Arc::default() }
     }
 }
 
@@ -55,37 +57,80 @@ impl Passwords for Hasher {
     }
 
     async fn hash(&self, password: &str) -> Result<PasswordHash, Error> {
-        let password = password.to_owned();
-        let hash = self.turns.run(move || hash(password.as_bytes())).await?;
+        let (password, memories) = (password.to_owned(), Arc::clone(&self.memories));
+        let hash = self.turns.run(move || memories.lend(|memory| hash(password.as_bytes(), memory))).await?;
         hash.map_err(|error| Error::Internal(StoreError::Corrupt(format!("password not hashed: {error}"))))
     }
 
     async fn check(&self, password: &str, hash: Option<&PasswordHash>) -> Result<Verdict, Error> {
-        let (password, hash) = (password.to_owned(), hash.cloned());
-        self.turns.run(move || judge(password.as_bytes(), hash.as_ref().map(PasswordHash::expose))).await
+        let (password, hash, memories) = (password.to_owned(), hash.cloned(), Arc::clone(&self.memories));
+        let judged = move |memory: &mut Memory| judge(password.as_bytes(), hash.as_ref().map(PasswordHash::expose), memory);
+        self.turns.run(move || memories.lend(judged)).await
     }
 }
 
-fn hash(password: &[u8]) -> Result<PasswordHash, HashError> {
+/// The memory of one hash of the present kind.
+type Memory = Vec<Block>;
+
+/// The memories that no hash uses now.
+#[derive(Default)]
+struct Memories {
+    idle: Mutex<Vec<Memory>>,
+}
+
+impl Memories {
+    /// Does the work with one of the memories, new or used. After a panic it is not used again.
+    fn lend<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = idle().pop();
+        let mut memory = memory.unwrap_or_default();
+        let done = work(&mut memory);
+        idle().push(memory);
+        done
+    }
+}
+
+fn hash(password: &[u8], memory: &mut Memory) -> Result<PasswordHash, HashError> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
-    // The salt comes from the system.
-    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(password)?;
+    let written = ParamsString::try_from(&params)?;
+    let (salt, mut out) = (Salt::new(&try_generate_salt()?)?, [0; Params::DEFAULT_OUTPUT_LEN]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    fill(&argon2, password, &salt, &mut out, memory)?;
+    let hash = Phc {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: written,
+        salt: Some(salt),
+        hash: Some(Output::new(&out)?),
+    };
     Ok(PasswordHash::stored(hash.to_string()))
+}
+
+/// Computes a hash in this memory. One that takes more than those of the present kind gets more, and gives it back.
+fn fill(argon2: &Argon2<'_>, password: &[u8], salt: &[u8], out: &mut [u8], memory: &mut Memory) -> Result<(), argon2::Error> {
+    if argon2.params().block_count() > MEMORY_KIB as usize {
+        return argon2.hash_password_into(password, salt, out);
+    }
+    memory.resize(MEMORY_KIB as usize, Block::new());
+    argon2.hash_password_into_with_memory(password, salt, out, memory)
 }
 
 /// A hash that is missing or cannot be read costs as much as one of the present kind, so that the time does not tell who has an account. One of
 /// bcrypt's takes the time that its own cost asks for, until the first login replaces it.
-fn judge(password: &[u8], hash: Option<&str>) -> Verdict {
-    hash.and_then(|hash| compare(password, hash)).unwrap_or_else(|| {
-        compare(password, NOBODY);
+fn judge(password: &[u8], hash: Option<&str>, memory: &mut Memory) -> Verdict {
+    hash.and_then(|hash| compare(password, hash, memory)).unwrap_or_else(|| {
+        compare(password, NOBODY, memory);
         Verdict::Wrong
     })
 }
 
 /// `None` where the hash cannot be read.
-fn compare(password: &[u8], hash: &str) -> Option<Verdict> {
-    let compared =
-        if BCRYPT.iter().any(|kind| hash.starts_with(kind)) { compare_bcrypt(password, hash) } else { compare_argon2(password, hash) };
+fn compare(password: &[u8], hash: &str, memory: &mut Memory) -> Option<Verdict> {
+    let compared = if BCRYPT.iter().any(|kind| hash.starts_with(kind)) {
+        compare_bcrypt(password, hash)
+    } else {
+        compare_argon2(password, hash, memory)
+    };
     if let Err(why) = &compared {
         tracing::warn!("the stored hash of a password cannot be read: {why}; its account cannot log in until it gets a new password");
     }
@@ -99,14 +144,25 @@ fn compare_bcrypt(password: &[u8], hash: &str) -> Result<Verdict, String> {
     Ok(if right { Verdict::RightButOld } else { Verdict::Wrong })
 }
 
-fn compare_argon2(password: &[u8], hash: &str) -> Result<Verdict, String> {
+fn compare_argon2(password: &[u8], hash: &str, memory: &mut Memory) -> Result<Verdict, String> {
     let parsed = Phc::new(hash).map_err(|error| error.to_string())?;
-    match Argon2::default().verify_password(password, &parsed) {
-        Ok(()) if is_old(&parsed) => Ok(Verdict::RightButOld),
-        Ok(()) => Ok(Verdict::Right),
-        Err(HashError::PasswordInvalid) => Ok(Verdict::Wrong),
+    match recompute(password, &parsed, memory) {
+        // Their comparison takes the same time whatever differs.
+        Ok(output) if parsed.hash != Some(output) => Ok(Verdict::Wrong),
+        Ok(_) if is_old(&parsed) => Ok(Verdict::RightButOld),
+        Ok(_) => Ok(Verdict::Right),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What the stored hash would be of this password.
+fn recompute(password: &[u8], stored: &Phc, memory: &mut Memory) -> Result<Output, HashError> {
+    let (Some(salt), Some(hash)) = (&stored.salt, &stored.hash) else { return Err(HashError::EncodingInvalid) };
+    let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(Algorithm::try_from(stored.algorithm.as_str())?, version, Params::try_from(stored)?);
+    let mut out = vec![0; hash.len()];
+    fill(&argon2, password, salt, &mut out, memory)?;
+    Ok(Output::new(&out)?)
 }
 
 fn is_old(hash: &Phc) -> bool {
@@ -144,10 +200,12 @@ impl Turns {
 mod tests {
     use std::future::poll_fn;
     use std::pin::Pin;
+    use std::sync::Condvar;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Condvar, Mutex};
     use std::task::Poll;
     use std::time::Duration;
+
+    use argon2::password_hash::PasswordHasher;
 
     use super::*;
 
@@ -176,6 +234,23 @@ mod tests {
         for wrong in ["", "pässwor", "pässword ", "Pässword", "password"] {
             assert_eq!(check(wrong, first.expose()).await, Verdict::Wrong, "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn hashes_use_the_same_memory_again() {
+        let hasher = Hasher::new();
+        let made = hasher.hash("pass word").await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(hasher.check("pass word", Some(&made)).await.unwrap(), Verdict::Right);
+            assert_eq!(hasher.check("another", None).await.unwrap(), Verdict::Wrong);
+        }
+        // What takes more or less does not change it.
+        for (memory, passes) in [(MEMORY_KIB * 2, 2), (64, 1)] {
+            let other = PasswordHash::stored(argon2(Algorithm::Argon2id, Version::V0x13, memory, passes));
+            assert_ne!(hasher.check("pass word", Some(&other)).await.unwrap(), Verdict::Wrong);
+        }
+        let idle = hasher.memories.idle.lock().unwrap();
+        assert_eq!(idle.iter().map(Vec::len).collect::<Vec<_>>(), [MEMORY_KIB as usize]);
     }
 
     #[tokio::test]
@@ -226,7 +301,7 @@ mod tests {
         assert_eq!(Hasher::new().check("", None).await.unwrap(), Verdict::Wrong);
         let nobody = Phc::new(NOBODY).unwrap();
         assert!(!is_old(&nobody));
-        let fresh = hash(b"x").unwrap();
+        let fresh = hash(b"x", &mut Memory::new()).unwrap();
         let fresh = Phc::new(fresh.expose()).unwrap();
         let cost = |hash: &Phc| Params::try_from(hash).map(|p| (p.m_cost(), p.t_cost(), p.p_cost())).unwrap();
         assert_eq!(cost(&nobody), cost(&fresh));

@@ -2,11 +2,9 @@
 
 use super::reader::Reader;
 use super::{Mode, choice, refuse_weak, values, vars};
+use crate::domain::account;
 use crate::domain::ports::SignUp;
 use crate::secret::Secret;
-
-/// The fewest characters of a password that an operator sets.
-pub const LEAST_PASSWORD: usize = 8;
 
 /// The account to be made at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,16 +23,16 @@ pub(super) fn sign_up(reader: &mut Reader<'_>, mode: Mode) -> SignUp {
     choice(reader, &vars::ADMIN_SIGNUP, &[("open", SignUp::Open), ("first", SignUp::First), ("closed", SignUp::Closed)])
 }
 
-/// The password, which is never shorter than [`LEAST_PASSWORD`].
+/// The password, as [`account::is_password`] demands.
 pub(super) fn password(reader: &mut Reader<'_>, mode: Mode) -> Option<Secret> {
-    let password = reader.parsed(&vars::ADMIN_PASSWORD, |text| (text.chars().count() >= LEAST_PASSWORD).then(|| text.to_owned()))?;
+    let password = reader.parsed(&vars::ADMIN_PASSWORD, |text| account::is_password(text).then(|| text.to_owned()))?;
     refuse_weak(reader, mode, &vars::ADMIN_PASSWORD, values::is_placeholder(&password));
     Some(Secret::new(password))
 }
 
 /// The account of `ADMIN_EMAIL`. An address needs a password beside it; a password alone is for the command line.
 pub(super) fn first(reader: &mut Reader<'_>, password: Option<&Secret>) -> Option<FirstAdmin> {
-    let email = reader.parsed(&vars::ADMIN_EMAIL, values::email);
+    let email = reader.parsed(&vars::ADMIN_EMAIL, |text| account::is_email(text).then(|| text.to_owned()));
     let is_given = |var| reader.given(var).is_some();
     match (is_given(&vars::ADMIN_EMAIL), is_given(&vars::ADMIN_PASSWORD)) {
         (true, false) => {

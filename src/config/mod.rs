@@ -23,10 +23,9 @@ mod summary;
 mod values;
 pub mod vars;
 
-pub use admins::{FirstAdmin, LEAST_PASSWORD};
+pub use admins::FirstAdmin;
 pub use mounts::Mount;
 pub use report::{Problem, Problems, Warning};
-pub use values::email;
 
 use reader::Reader;
 

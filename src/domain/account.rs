@@ -11,6 +11,12 @@ use super::time::Timestamp;
 /// The longest e-mail address, in bytes: what a mail server takes (RFC 5321).
 pub const EMAIL_LIMIT: usize = 254;
 
+/// The longest password, in bytes; hashing costs more with every byte.
+pub const PASSWORD_LIMIT: usize = 1_024;
+
+/// The fewest characters of a password that an operator sets. The sign-up of a contract may have a rule of its own.
+pub const LEAST_PASSWORD: usize = 8;
+
 /// A password as it is stored. Printing it shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Arc<str>);
@@ -92,4 +98,47 @@ pub struct Login {
     pub created_at: Timestamp,
     /// When it ends, used or not.
     pub expires_at: Timestamp,
+}
+
+/// Whether a text looks like an e-mail address: a name, and a domain with a dot, without blanks, and no longer than [`EMAIL_LIMIT`]. This holds
+/// for accounts however they are made, so that what one way makes another can use.
+pub fn is_email(text: &str) -> bool {
+    let Some((name, domain)) = text.rsplit_once('@') else { return false };
+    let plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c));
+    let labels: Vec<&str> = domain.split('.').collect();
+    let named = plain(name) && name.len() <= 64 && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..");
+    let located = labels.len() >= 2 && labels.iter().all(|l| plain(l) && !l.starts_with('-') && !l.ends_with('-'));
+    named && located && text.len() <= EMAIL_LIMIT
+}
+
+/// Whether an operator may set this password: of at least [`LEAST_PASSWORD`] characters, and at most [`PASSWORD_LIMIT`] bytes.
+pub fn is_password(text: &str) -> bool {
+    text.chars().count() >= LEAST_PASSWORD && text.len() <= PASSWORD_LIMIT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_name_and_a_domain() {
+        for good in ["a@example.com", "A.b+c@sub.example.co", "ü@example.com"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@example.com",
+            "a@b",
+            "a b@example.com",
+            "a@exa mple.com",
+            "a@@example.com",
+            "a@example..com",
+            ".a@example.com",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
 }

@@ -55,8 +55,10 @@ pub struct Agent {
     pub availability: Availability,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it last said whether it is available.
+    /// When it last said whether it is available. Coming and vanishing say nothing.
     pub active_at: Timestamp,
+    /// Whether it has connections, as far as was written. Its availability then ends with them; else it stays as it was declared.
+    pub attended: bool,
     /// The sessions that hold a slot.
     pub sessions: Vec<SessionId>,
 }
@@ -76,6 +78,7 @@ impl Agent {
             availability: Availability::Offline,
             created_at: now,
             active_at: now,
+            attended: false,
             sessions: Vec::new(),
         }
     }
@@ -106,7 +109,7 @@ impl Agent {
 pub enum Strategy {
     /// The fewest sessions first, ties in the order given.
     LeastBusy,
-    /// Whoever last said that he is available first.
+    /// Whoever last said whether he is available first.
     MostRecent,
     /// One after the other, beginning with the n-th.
     RoundRobin(usize),

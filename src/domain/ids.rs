@@ -117,9 +117,11 @@ impl AccountId {
 impl AgentId {
     /// The record of the agent whom the realm knows by `id`.
     pub fn of(realm: Realm, id: &str) -> Self {
+        // An id of `support` that looks as if it had another realm before it gets its own.
+        let is_plain = id.split_once(':').is_none_or(|(before, _)| Realm::named(before).is_none());
         match realm {
-            Realm::Support => Self(id.into()),
-            Realm::Operators | Realm::Widget | Realm::Rooms => Self(format!("{}:{id}", realm.name()).into()),
+            Realm::Support if is_plain => Self(id.into()),
+            realm => Self(format!("{}:{id}", realm.name()).into()),
         }
     }
 
@@ -188,7 +190,13 @@ mod tests {
         let (support, operators) = (AgentId::of(Realm::Support, "a1"), AgentId::of(Realm::Operators, "a1"));
         assert_ne!(support, operators);
         assert_eq!((support.in_realm(), operators.in_realm()), ("a1", "a1"));
-        assert_eq!(AgentId::of(Realm::Operators, "support:a1").in_realm(), "support:a1");
+        for (realm, id) in
+            [(Realm::Operators, "support:a1"), (Realm::Support, "operators:a1"), (Realm::Support, "support:a1"), (Realm::Support, "x:a1")]
+        {
+            assert_eq!(AgentId::of(realm, id).in_realm(), id);
+            assert_ne!(AgentId::of(realm, id), operators, "{id}");
+            assert_ne!(AgentId::of(realm, id), support, "{id}");
+        }
     }
 
     #[test]

@@ -209,15 +209,18 @@ pub trait Store: Send + Sync + 'static {
     /// The slots of the realm's agents that were reserved before `before`.
     async fn list_slots(&self, realm: Realm, before: Timestamp) -> Result<Vec<(AgentId, SessionId)>, StoreError>;
 
-    /// Sets the agent's availability and `active_at`, if it has one of `from` now; `None` is any. Answers the agent as it is then, or `None`
-    /// where nothing was changed.
+    /// Sets the agent's availability, if it has one of `from` now; `None` is any. Sets `active_at` where it `said` so, and when. Answers the agent
+    /// as it is then, or `None` where nothing was changed.
     async fn set_availability(
         &self,
         agent: &AgentId,
         from: Option<&[Availability]>,
         to: Availability,
-        now: Timestamp,
+        said: Option<Timestamp>,
     ) -> Result<Option<Agent>, StoreError>;
+
+    /// Notes whether the agent has connections. Harmless where there is no such agent.
+    async fn set_attended(&self, id: &AgentId, attended: bool) -> Result<(), StoreError>;
 
     // Accounts.
 

@@ -1,5 +1,6 @@
 //! Admission: who may open a socket, and everything that must stand before the library says CONNECT, because the client may call at once.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, header};
@@ -7,7 +8,7 @@ use futures_util::future::ready;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::socket::DisconnectReason;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::conn::Conn;
 use super::gate::Gates;
@@ -36,6 +37,8 @@ pub(super) struct Door {
     pub(super) places: PerAddress,
     pub(super) gates: Arc<Gates>,
     pub(super) errors: Arc<EmitErrors>,
+    /// Whether all sockets are closed; every connection's task listens.
+    pub(super) closed: Arc<watch::Sender<bool>>,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -43,7 +46,7 @@ type Connected = Arc<Mutex<Option<oneshot::Sender<()>>>>;
 
 impl Door {
     /// Admits and registers a socket, or answers the text of its `connect_error`.
-    #[allow(clippy::disallowed_methods, reason = "the connection's task ends with its socket")]
+    #[allow(clippy::disallowed_methods, reason = "the connection's task ends with its socket, and the stop waits for it")]
     pub(super) async fn admit(&self, socket: SocketRef, auth: TryData<Value>) -> Result<(), &'static str> {
         let parts = socket.req_parts();
         let visit = extract::visit_of(&parts.extensions, &parts.headers, &self.trust);
@@ -75,6 +78,7 @@ impl Door {
         let (connected, is_connected) = oneshot::channel();
         socket.extensions.insert::<Connected>(Arc::new(Mutex::new(Some(connected))));
         socket.on_fallback(sender.clone());
+        let ending = sender.clone();
         socket.on_disconnect(move |reason: DisconnectReason| {
             sender.close(Closed::Gone(words(reason)));
             ready(())
@@ -92,7 +96,15 @@ impl Door {
             _place: place,
         };
         let conversation = self.dialect.converse(who, handshake);
-        tokio::spawn(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
+        let (running, mut closed) = (conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected), self.closed.subscribe());
+        tokio::spawn(async move {
+            let mut running = pin!(running);
+            tokio::select! {
+                () = &mut running => return,
+                _ = closed.wait_for(|closed| *closed) => ending.close(Closed::Gone(words(DisconnectReason::ClosingServer))),
+            }
+            running.await;
+        });
         Ok(())
     }
 

@@ -102,11 +102,7 @@ impl Line for Conn {
     }
 
     fn attend(&self, audience: &Audience) {
-        self.outlet.enter(room(audience));
-        if !self.outlet.is_open() {
-            // The library never forgets a room that a closed socket entered.
-            self.outlet.exit(room(audience));
-        }
+        self.enter(room(audience));
     }
 
     fn typing(&self, desk: &Desk, typing: Typing) {
@@ -145,7 +141,7 @@ impl Conn {
         if !matches!(tokio::time::timeout(CONNECT_LIMIT, connected).await, Ok(Ok(()))) {
             return;
         }
-        self.outlet.enter(own_room(&self.id));
+        self.enter(own_room(&self.id));
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
         let opening = AssertUnwindSafe(conversation.opened(&desk, &self)).catch_unwind().await;
         if opening.is_err() {
@@ -156,7 +152,22 @@ impl Conn {
         if leaving.is_err() {
             tracing::error!(conn.id = %self.id, "a panic while a socket left");
         }
+        // Whatever the conversation has forgotten, or could not do.
+        let joined = std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner));
+        for session in joined {
+            self.leave(&desk, &session).await;
+        }
+        self.stop_typing(&desk, |_, _| true);
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), reason, "socket gone");
+    }
+
+    /// Makes the socket hear broadcasts to a room, while it is connected.
+    fn enter(&self, room: String) {
+        self.outlet.enter(room.clone());
+        if !self.outlet.is_open() {
+            // The library never forgets a room that a closed socket entered.
+            self.outlet.exit(room);
+        }
     }
 
     /// Takes back what the others were told of typing, if it is such.

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::{ParserConfig, SocketIo};
+use tokio::sync::watch;
 
 use super::abandon;
 use super::admit::{self, Door};
@@ -54,6 +55,8 @@ pub struct Sockets {
     places: PerAddress,
     gates: Arc<Gates>,
     errors: Arc<EmitErrors>,
+    /// Whether all sockets are closed. Every connection's task listens here, so that its end can be waited for.
+    closed: Arc<watch::Sender<bool>>,
 }
 
 impl Sockets {
@@ -76,7 +79,7 @@ impl Sockets {
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
         let errors = Arc::clone(gateway.emit_errors());
-        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors }
+        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors, closed: Arc::default() }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -91,6 +94,7 @@ impl Sockets {
                 places: self.places.clone(),
                 gates: Arc::clone(&self.gates),
                 errors: Arc::clone(&self.errors),
+                closed: Arc::clone(&self.closed),
             });
             let admit = move |socket: SocketRef, auth: TryData<serde_json::Value>| {
                 let door = Arc::clone(&door);
@@ -111,11 +115,15 @@ impl Sockets {
         self.router.clone()
     }
 
-    /// Closes every socket, as far as they let themselves be closed within two seconds.
+    /// Closes every socket, as far as they let themselves be closed within two seconds. Then waits until what they called before is carried out
+    /// and their conversations have left.
     pub async fn close(&self) {
         if tokio::time::timeout(CLOSE_LIMIT, self.io.close()).await.is_err() {
             tracing::warn!("some sockets did not close in time");
         }
+        // Closing everything is the one end of a socket of which the library does not tell.
+        self.closed.send_replace(true);
+        self.closed.closed().await;
     }
 }
 

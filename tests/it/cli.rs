@@ -63,7 +63,8 @@ async fn help_is_there_and_what_is_unknown_is_refused() {
         (&["admin"], "create"),
         (&["admin", "create"], "--email"),
         (&["admin", "create", "--email", "nobody"], "expected an e-mail address"),
-        (&["admin", "create", "--email", "a@b", "--realm", "support"], "expected widget"),
+        (&["admin", "create", "--email", "a@b"], "expected an e-mail address"),
+        (&["admin", "create", "--email", "a@example.com", "--realm", "support"], "expected widget"),
         (&["agent", "add", "--name", " "], "expected 1 to 100 characters"),
         (&["agent", "add", "--name", "Ann", "--capacity", "11"], "1..=10"),
         (&["agent", "add", "--name", "Ann", "--capacity", "0"], "1..=10"),
@@ -86,7 +87,7 @@ async fn the_configuration_is_shown_without_secrets_or_refused() {
     }
     assert!(done.err.contains("HELPLINE_X is not read") && done.err.contains("open in development"), "{done:?}");
     assert!(!done.out.contains("hunter2") && !done.err.contains("hunter2"), "{done:?}");
-    let done = helpline(&["check-config"], &[("PORT", "x"), ("API_KEY", ""), ("ADMIN_EMAIL", "a@b")], "").await;
+    let done = helpline(&["check-config"], &[("PORT", "x"), ("API_KEY", ""), ("ADMIN_EMAIL", "a@example.com")], "").await;
     assert!(done.status == 2 && done.out.is_empty(), "{done:?}");
     assert!(done.err.contains("PORT=x: expected") && done.err.contains("ADMIN_PASSWORD is not set"), "{done:?}");
 }
@@ -113,17 +114,25 @@ async fn an_account_made_beside_a_running_server_logs_in_at_once() {
 }
 
 #[tokio::test]
-async fn a_short_password_or_none_makes_no_account() {
+async fn a_password_with_which_nobody_could_log_in_makes_no_account() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().to_str().unwrap();
     let create = ["admin", "create", "--email", "a@example.com"];
-    for input in ["", "\n", "1234567\n", "1234567\n8\n"] {
+    let long = format!("{}\n", "ü".repeat(513));
+    for input in ["", "\n", "1234567\n", "1234567\n8\n", &long] {
         let done = helpline(&create, &[("DATA_DIR", data)], input).await;
         assert!(done.status == 2 && done.out.is_empty() && done.err.contains("at least 8 characters"), "{input:?}: {done:?}");
     }
     let short = helpline(&create, &[("DATA_DIR", data), ("ADMIN_PASSWORD", "1234567")], "long enough\n").await;
     assert!(short.status == 2 && short.err.contains("ADMIN_PASSWORD=***"), "{short:?}");
+    let long = helpline(&create, &[("DATA_DIR", data), ("ADMIN_PASSWORD", &"x".repeat(1_025))], "long enough\n").await;
+    assert!(long.status == 2 && long.err.contains("at most 1,024 bytes"), "{long:?}");
     id(&helpline(&create, &[("DATA_DIR", data)], "12345678").await);
+    // The longest one is as good for the log-in.
+    let server = Server::start(&[]).await;
+    let longest = "ü".repeat(512);
+    id(&helpline(&create, &[("DATA_DIR", server.data().to_str().unwrap()), ("ADMIN_PASSWORD", &longest)], "").await);
+    assert_eq!(login(&server, "a@example.com", &longest).await.0, 200);
 }
 
 #[tokio::test]

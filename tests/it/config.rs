@@ -206,7 +206,7 @@ fn an_account_at_the_start_needs_an_address_and_a_password() {
     assert!(refused(&pair("example.com", "long enough")).contains("ADMIN_EMAIL=example.com: expected an e-mail address"));
     assert!(
         refused(&pair("a@example.com", " "))
-            .contains("ADMIN_PASSWORD is not set: expected at least 8 characters, because ADMIN_EMAIL is set")
+            .contains("ADMIN_PASSWORD is not set: expected at least 8 characters and at most 1,024 bytes, because ADMIN_EMAIL is set")
     );
     let alone = [("ADMIN_PASSWORD", "long enough")];
     assert!(warnings(&alone).contains("ADMIN_PASSWORD without ADMIN_EMAIL"));

@@ -14,6 +14,7 @@ use crate::harness::client::Dial;
 use crate::harness::http::request;
 use crate::harness::script::Body;
 use crate::harness::server::Server;
+use crate::harness::shop::Shop;
 
 /// Starts the binary with these variables alone; answers its exit status and what it said.
 async fn refused(env: &[(&str, &str)]) -> (i32, String) {
@@ -83,10 +84,53 @@ async fn the_first_signal_lets_requests_finish_and_the_second_ends_the_process()
     let mut server = Server::start(&[("SHUTDOWN_SECONDS".into(), "60".into())]).await;
     let mut stuck = TcpStream::connect(server.address()).await.unwrap();
     stuck.write_all(half.as_bytes()).await.unwrap();
+    stuck.read_exact(&mut go_on).await.unwrap();
     server.terminate().await;
     while TcpStream::connect(server.address()).await.is_ok() {}
     server.terminate().await;
     assert_eq!(server.exit_code().await, Some(130));
+}
+
+/// The word by which REST knows an operator's availability.
+async fn status_of(server: &Server, operator: &str) -> String {
+    let path = format!("/operators/api/operators/{operator}/status");
+    let answer = request(server.address(), "GET", &path, &[], Body::None).await.unwrap().body;
+    answer["data"]["status"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_called_before_the_signal_is_carried_out_and_who_was_there_has_left() {
+    const MESSAGES: usize = 800;
+    let shop = Shop::open(&[("SHUTDOWN_SECONDS", "20"), ("MESSAGES_PER_MINUTE", "0")]).await;
+    let mut operator = Dial::to(shop.server.address()).namespace("/operators").connect().await.unwrap();
+    operator.call("operator-status-change", json!({"operatorId": "op", "status": "online"})).await.unwrap();
+    assert_eq!(status_of(&shop.server, "op").await, "online");
+    let session = shop.session("u1").await;
+    let visitor = shop.join(&session.id, "u1", "user").await;
+    for n in 0..MESSAGES {
+        visitor.emit("send_message", &[json!({"sessionId": session.id, "message": n.to_string()})]);
+    }
+    // All have arrived by then, and few are stored.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut shop = shop;
+    shop.server.restart().await;
+    let said: Vec<String> = shop.history(&session.id).await.iter().map(|m| m["message"].as_str().unwrap_or_default().to_owned()).collect();
+    assert!(said.iter().enumerate().all(|(n, text)| *text == n.to_string()), "{said:?}");
+    assert_eq!(said.len(), MESSAGES);
+    assert_eq!(status_of(&shop.server, "op").await, "offline");
+    assert!(!shop.server.log().contains("still open"), "{}", shop.server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_nobody_is_there_by_a_connection_that_is_gone() {
+    let mut shop = Shop::open(&[]).await;
+    let mut operator = Dial::to(shop.server.address()).namespace("/operators").connect().await.unwrap();
+    operator.call("operator-status-change", json!({"operatorId": "op", "status": "online"})).await.unwrap();
+    let declared = Body::Json(json!({"status": "online"}));
+    request(shop.server.address(), "PUT", "/operators/api/operators/desk/status", &[], declared).await.unwrap();
+    shop.server.kill().await;
+    assert_eq!((status_of(&shop.server, "op").await, status_of(&shop.server, "desk").await), ("offline".into(), "online".into()));
+    assert_ne!(shop.session("u1").await.agent, "", "the agents of support are as available as their records say");
 }
 
 #[tokio::test]

@@ -34,9 +34,8 @@ impl Seat {
         let to = availability_of(status).ok_or_else(|| Refused::input(CODE, WRONG_AVAILABILITY))?;
         let id = person_id(id).ok_or_else(|| Refused::input(CODE, "Failed to update operator status"))?;
         let agent = desk.register_agent(&self.who, id).await.map_err(|e| failed(&e))?;
-        // Before the arrival is noted, which would bring who was away online for a moment.
-        let agent = desk.set_availability(&self.who, &agent.id, to, Some(line.id())).await.map_err(|e| failed(&e))?;
-        self.take_post(desk, line, &agent).await.map_err(|e| failed(&e))?;
+        let agent = desk.agent_arrived_as(&self.who, &agent.id, to, line.id()).await.map_err(|e| failed(&e))?;
+        self.take_post(desk, line, &agent).await;
         if to == Availability::Online {
             let waiting = SessionQuery { status: Some(Status::Waiting), ..SessionQuery::of(Realm::Operators, WAITING_LIMIT) };
             for session in &desk.list_sessions(&self.who, waiting).await.map_err(|e| failed(&e))?.sessions {
@@ -152,18 +151,18 @@ impl Seat {
             return Ok(agent.clone());
         }
         let agent = desk.register_agent(&self.who, id).await?;
-        self.take_post(desk, line, &agent).await?;
+        desk.agent_arrived(&agent, line.id()).await?;
+        self.take_post(desk, line, &agent).await;
         Ok(agent)
     }
 
-    /// Makes this socket the operator's: it hears what concerns all operators, and he is there while it lives.
-    async fn take_post(&mut self, desk: &Desk, line: &dyn Line, agent: &Agent) -> Result<(), Error> {
+    /// Makes this socket the operator's, whose arrival is noted: it hears what concerns all operators, and he is there while it lives.
+    async fn take_post(&mut self, desk: &Desk, line: &dyn Line, agent: &Agent) {
         if self.agent.as_ref().is_some_and(|a| a.id != agent.id) {
             self.step_down(desk, line).await;
         }
         self.agent = Some(agent.clone());
         line.attend(&Audience::Agents(Realm::Operators));
-        desk.agent_arrived(agent, line.id()).await
     }
 
     /// The operator is no more on this socket.

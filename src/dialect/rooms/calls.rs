@@ -77,7 +77,7 @@ impl Seat {
         let wrong = Refused { message: Some("Invalid status"), ack: invalid("INVALID_STATUS", "Invalid status") };
         let to = text(payload, "status").and_then(status_of).ok_or(wrong)?;
         let id = AccountId::stored(person.id.clone());
-        desk.declare(&self.who, &id, to).await.map(drop).map_err(|e| Refused::because(&e, "Failed to update status"))
+        desk.declare_status(&self.who, &id, to).await.map(drop).map_err(|e| Refused::because(&e, "Failed to update status"))
     }
 
     /// `get-online-users`: admins hear of everybody, others of nobody as long as they share no room with anybody.

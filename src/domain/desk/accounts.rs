@@ -143,7 +143,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::AccountNotFound`].
-    pub async fn declare(&self, who: &Principal, id: &AccountId, status: Availability) -> Result<Account, Error> {
+    pub async fn declare_status(&self, who: &Principal, id: &AccountId, status: Availability) -> Result<Account, Error> {
         let is_own = who.person().is_some_and(|p| *p.id == *id.as_str());
         if !is_own {
             allow_admin(who)?;
@@ -167,6 +167,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn person_arrived(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
+        let _turn = self.arrivals.take(&person.key()).await;
         self.attendance.arrived(&person.key(), conn);
         self.see(person, Availability::Online).await
     }
@@ -176,6 +177,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn person_left(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
+        let _turn = self.arrivals.take(&person.key()).await;
         if self.attendance.left(&person.key(), conn) { self.see(person, Availability::Offline).await } else { Ok(()) }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Desk;
-use super::callers::allow_staff;
+use super::callers::{allow_overview, allow_staff};
 use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, ConnId};
@@ -79,19 +79,32 @@ impl Desk {
         Ok(self.store.list_of_agent(agent, status, LIST_LIMIT).await?)
     }
 
-    /// Sets whether the agent takes new sessions; for the agent and for privileged callers. Serves the queue when he does. All but `origin` hear of it.
+    /// Sets whether the agent takes new sessions; for the agent and for privileged callers. Serves the queue when he does.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`], [`Error::AgentNotFound`].
-    pub async fn set_availability(
-        &self,
-        who: &Principal,
-        agent: &AgentId,
-        to: Availability,
-        origin: Option<&ConnId>,
-    ) -> Result<Agent, Error> {
+    pub async fn set_availability(&self, who: &Principal, agent: &AgentId, to: Availability) -> Result<Agent, Error> {
         allow_agent(who, agent)?;
-        let agent = self.store.set_availability(agent, None, to, self.now()).await?.ok_or(Error::AgentNotFound)?;
+        self.declare(agent, to, None).await
+    }
+
+    /// Notes a connection of the agent, over which he says whether he takes new sessions. All but this connection hear of it.
+    ///
+    /// # Errors
+    /// As [`Desk::set_availability`]; the connection is not noted then, unless it was before.
+    pub async fn agent_arrived_as(&self, who: &Principal, agent: &AgentId, to: Availability, conn: &ConnId) -> Result<Agent, Error> {
+        allow_agent(who, agent)?;
+        let turn = self.comings.take(agent).await;
+        // First, so that whatever a crash leaves of this is known to end with the connections.
+        self.store.set_attended(agent, true).await?;
+        let agent = self.declare(agent, to, Some(conn)).await?;
+        self.attendance.arrived(agent.id.as_str(), conn);
+        drop(turn);
+        Ok(agent)
+    }
+
+    async fn declare(&self, agent: &AgentId, to: Availability, origin: Option<&ConnId>) -> Result<Agent, Error> {
+        let agent = self.store.set_availability(agent, None, to, Some(self.now())).await?.ok_or(Error::AgentNotFound)?;
         self.tell_availability(&agent, false, origin);
         if agent.is_available() {
             self.drain_queue(agent.realm).await?;
@@ -102,10 +115,13 @@ impl Desk {
     /// Notes a connection of the agent. Who was away is online again.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`]; the connection is not noted then, unless it was before.
     pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
+        let turn = self.comings.take(&agent.id).await;
+        self.store.set_attended(&agent.id, true).await?;
+        let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, None).await?;
         self.attendance.arrived(agent.id.as_str(), conn);
-        let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, self.now()).await?;
+        drop(turn);
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));
             self.drain_queue(back.realm).await?;
@@ -116,14 +132,37 @@ impl Desk {
     /// Forgets a connection of the agent. Who was there, and has no other, is away.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`]; then [`Desk::miss_the_absent`] does the rest.
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
-        if !self.attendance.left(agent.as_str(), conn) {
-            return Ok(());
+        // Between finding that it was the last one and writing so, no other may come.
+        let _turn = self.comings.take(agent).await;
+        if self.attendance.left(agent.as_str(), conn) { self.vanish(agent, Some(conn)).await } else { Ok(()) }
+    }
+
+    /// Makes those agents away who were there by connections that are gone without a word: this process, or the store, did not live to see it. Only
+    /// for a node that is alone with its store, since it takes connections to others for none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next call does the rest.
+    pub async fn miss_the_absent(&self) -> Result<(), Error> {
+        for realm in Realm::ALL {
+            for agent in self.store.list_agents(realm).await?.into_iter().filter(|a| a.attended) {
+                let _turn = self.comings.take(&agent.id).await;
+                if !self.attendance.is_here(agent.id.as_str()) {
+                    self.vanish(&agent.id, None).await?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// The agent's last connection is gone. His turn is taken.
+    async fn vanish(&self, agent: &AgentId, conn: Option<&ConnId>) -> Result<(), Error> {
         let there = [Availability::Online, Availability::Busy];
-        if let Some(away) = self.store.set_availability(agent, Some(&there), Availability::Away, self.now()).await? {
-            self.tell_availability(&away, true, Some(conn));
+        let away = self.store.set_availability(agent, Some(&there), Availability::Away, None).await?;
+        self.store.set_attended(agent, false).await?;
+        if let Some(away) = away {
+            self.tell_availability(&away, true, conn);
         }
         Ok(())
     }
@@ -149,7 +188,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn agents(&self, who: &Principal) -> Result<Vec<Agent>, Error> {
-        allow_staff(who)?;
+        allow_overview(who)?;
         let mut agents = self.store.list_agents(who.realm()).await?;
         agents.sort_by_key(|a| std::cmp::Reverse(a.active_at));
         Ok(agents)

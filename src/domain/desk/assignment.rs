@@ -13,7 +13,7 @@ use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::Appended;
 
-/// How often taking a session is tried again when others change it meanwhile.
+/// How often taking a session is tried again when other nodes change it meanwhile; on this one takers queue.
 const TAKE_TRIES: usize = 8;
 
 /// What became of one attempt to find an agent.
@@ -22,6 +22,15 @@ enum Attempt {
     Settled,
     /// Nobody has room.
     NobodyFree,
+}
+
+/// A session that an agent has.
+struct Taken {
+    session: Session,
+    /// Whether he has it only now.
+    is_new: bool,
+    /// Whether that freed the slot of another.
+    frees: bool,
 }
 
 impl Desk {
@@ -51,6 +60,7 @@ impl Desk {
                 continue;
             }
             let assignee = agent.assignee();
+            let _turn = self.takings.take(&session.id).await;
             match self.store.claim_session(&session.id, &assignee, self.now()).await? {
                 Some(claimed) => drop(self.record_assignment(&claimed, &assignee).await?),
                 None => self.give_back(session, &assignee).await?,
@@ -67,6 +77,21 @@ impl Desk {
     /// [`Error::AgentUnavailable`], [`Error::SessionEnded`]; as [`Desk::session`] and [`Desk::register_agent`].
     pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId, note: Option<Body>) -> Result<(Session, bool), Error> {
         allow_agent(who, &agent.id)?;
+        let turn = self.takings.take(id).await;
+        let taken = self.take_in_turn(who, agent, id).await;
+        if let Ok(Taken { session, is_new: true, .. }) = &taken {
+            self.note(session, note).await;
+        }
+        drop(turn);
+        let Taken { session, is_new, frees } = taken?;
+        if frees {
+            self.drain_queue(session.realm).await?;
+        }
+        Ok((session, is_new))
+    }
+
+    /// Takes the session, with its turn. First the assignment is in the log, then the former slot is free.
+    async fn take_in_turn(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<Taken, Error> {
         for _ in 0..TAKE_TRIES {
             let session = self.session(who, id).await?;
             let holder = session.agent.clone().filter(|_| session.status == Status::Active);
@@ -74,7 +99,7 @@ impl Desk {
                 return Err(Error::SessionEnded(id.clone()));
             }
             if holder.as_ref().is_some_and(|h| h.id == agent.id) {
-                return Ok((session, false));
+                return Ok(Taken { session, is_new: false, frees: false });
             }
             if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
                 return Err(Error::AgentUnavailable);
@@ -88,15 +113,14 @@ impl Desk {
                 self.give_back(&session, &assignee).await?;
                 continue;
             };
-            if let Some(former) = holder {
-                self.store.release_slot(&former.id, id).await?;
-                self.drain_queue(session.realm).await?;
+            let recorded = self.record_assignment(&taken, &assignee).await?;
+            if let Some(former) = &holder {
+                self.give_back(&taken, former).await?;
             }
-            if !self.record_assignment(&taken, &assignee).await? {
+            if !recorded {
                 return Err(Error::SessionEnded(id.clone()));
             }
-            self.note(&taken, note).await;
-            return Ok((taken, true));
+            return Ok(Taken { session: taken, is_new: true, frees: holder.is_some() });
         }
         Err(StoreError::Conflict(format!("session {id}")).into())
     }
@@ -117,7 +141,7 @@ impl Desk {
         Ok(true)
     }
 
-    /// The claim came too late. The slot goes back, unless whoever came first gave the session to this very agent.
+    /// The claim came too late, or another agent's came since. The slot goes back, unless the session is with this very agent (again).
     async fn give_back(&self, session: &Session, assignee: &Assignee) -> Result<(), Error> {
         let now = self.store.find_session(&session.id).await?;
         let holds = now.is_some_and(|s| s.is_open() && s.agent.is_some_and(|a| a.id == assignee.id));

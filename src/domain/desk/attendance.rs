@@ -19,6 +19,11 @@ impl Attendance {
         connections.insert(conn.clone()) && connections.len() == 1
     }
 
+    /// Whether there is a connection.
+    pub(super) fn is_here(&self, who: &str) -> bool {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner).contains_key(who)
+    }
+
     /// Forgets a connection; answers whether it was the last one.
     pub(super) fn left(&self, who: &str, conn: &ConnId) -> bool {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +57,9 @@ mod tests {
         assert!(!attendance.left(agent, &phone));
         assert!(!attendance.left(agent, &phone));
         assert_eq!(attendance.connection(agent), Some(desktop.clone()));
+        assert!(attendance.is_here(agent));
         assert!(attendance.left(agent, &desktop));
+        assert!(!attendance.is_here(agent));
         assert!(!attendance.left(agent, &desktop));
         assert_eq!(attendance.connection(agent), None);
     }

@@ -87,6 +87,12 @@ impl Desk {
     }
 }
 
+/// Lets only those through who may see every session and agent of their realm: privileged callers, and agents where the realm shares its sessions.
+pub(super) fn allow_overview(who: &Principal) -> Result<(), Error> {
+    allow_staff(who)?;
+    if who.is_privileged() || who.realm().shares_sessions() { Ok(()) } else { Err(Error::Forbidden) }
+}
+
 /// Lets only those through who answer visitors. A guest is told to show a credential.
 pub(super) fn allow_staff(who: &Principal) -> Result<(), Error> {
     match who {

@@ -7,6 +7,7 @@ mod reading;
 mod assignment;
 mod agents;
 mod attendance;
+mod turns;
 mod accounts;
 mod logins;
 mod reports;
@@ -19,7 +20,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{ConnId, LoginId, SessionId};
+use super::ids::{AgentId, ConnId, LoginId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
@@ -27,6 +28,7 @@ use super::time::{Clock, Timestamp};
 use attendance::Attendance;
 use rate::Rate;
 use tries::Tries;
+use turns::Turns;
 
 pub use accounts::NewAccount;
 pub use agents::Choice;
@@ -49,6 +51,13 @@ pub struct Desk {
     turn: AtomicUsize,
     /// Which agents have connections to this node.
     attendance: Attendance,
+    /// Connections of one agent come and go one after the other on this node.
+    comings: Turns<AgentId>,
+    /// The same of people with accounts, by their keys.
+    arrivals: Turns<String>,
+    /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
+    /// turn never waits for `queue`.
+    takings: Turns<SessionId>,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     /// Logins that were taken back, for the sockets that rest on them.
@@ -100,6 +109,9 @@ impl Desk {
             queue: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
+            comings: Turns::default(),
+            arrivals: Turns::default(),
+            takings: Turns::default(),
             touched: Mutex::default(),
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             posts: Rate::new(posts_per_minute),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Desk;
-use super::callers::allow_staff;
+use super::callers::{allow_overview, allow_staff};
 use super::messages::metered_as;
 use crate::domain::entry::{Entry, Form};
 use crate::domain::error::Error;
@@ -224,24 +224,25 @@ impl Desk {
         Ok((session, message))
     }
 
-    /// The sessions of the caller's realm that the query asks for; for those who answer.
+    /// The sessions of the caller's realm that the query asks for; for those who may see them all.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn list_sessions(&self, who: &Principal, query: SessionQuery) -> Result<Listed, Error> {
-        allow_staff(who)?;
+        allow_overview(who)?;
         Ok(self.store.list_sessions(&SessionQuery { realm: who.realm(), ..query }).await?)
     }
 
-    /// The last message of each of these sessions, which the caller was given by [`Desk::list_sessions`]; `notices` says whether lines of the
-    /// system count.
+    /// The last message of each of these sessions, in their order; `None` where there is none, or the session is not the caller's. `notices` says
+    /// whether lines of the system count.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn last_messages(&self, who: &Principal, sessions: &[Session], notices: bool) -> Result<Vec<Option<Entry>>, Error> {
         allow_staff(who)?;
         let ids: Vec<SessionId> = sessions.iter().filter(|s| s.admits(who)).map(|s| s.id.clone()).collect();
-        Ok(self.store.last_messages(&ids, notices).await?)
+        let mut found = self.store.last_messages(&ids, notices).await?.into_iter();
+        Ok(sessions.iter().map(|s| s.admits(who).then(|| found.next().flatten()).flatten()).collect())
     }
 }
 

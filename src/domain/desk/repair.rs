@@ -1,11 +1,11 @@
 //! Mending what a crash left between two writes: the log decides, documents and slots follow it.
 
 use super::Desk;
-use crate::domain::entry::Content;
+use crate::domain::entry::{Content, Head};
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::Realm;
-use crate::domain::session::{Session, Status};
+use crate::domain::session::{Assignee, Session, Status};
 
 /// How many sessions are read at once.
 const PAGE: u32 = 200;
@@ -56,11 +56,38 @@ impl Desk {
             return Ok(());
         }
         let Some(agent) = session.agent.as_ref().filter(|_| session.status == Status::Active) else { return Ok(()) };
-        if session.assignment > self.store.head(&session.id).await?.assignment {
+        let head = self.store.head(&session.id).await?;
+        if session.assignment > head.assignment {
             self.record_assignment(session, agent).await?;
+        } else if head.assignment > 1 && self.last_assignee(&session.id, head).await?.is_some_and(|last| last.id != agent.id) {
+            // Two nodes wrote their entries in the opposite order of their claims. The document's agent takes it once more, which counts in both.
+            if let Some(again) = self.store.transfer_session(&session.id, session.assignment, agent, self.now()).await? {
+                self.record_assignment(&again, agent).await?;
+            }
         }
         self.store.reserve_slot(&agent.id, &session.id, self.now()).await?;
         Ok(())
+    }
+
+    /// The agent of the log's last assignment: the first entry that counts as many assignments as the head does. Costs a read for each doubling of
+    /// the log.
+    async fn last_assignee(&self, session: &SessionId, head: Head) -> Result<Option<Assignee>, Error> {
+        let (mut before, mut reached) = (0, head.seq);
+        let mut found = None;
+        while before < reached {
+            let middle = before + (reached - before) / 2;
+            let Some(entry) = self.store.list_entries(session, middle, 1).await?.pop() else { break };
+            if entry.head.assignment < head.assignment {
+                before = middle + 1;
+            } else {
+                reached = middle;
+                found = Some(entry);
+            }
+        }
+        Ok(found.and_then(|entry| match entry.content {
+            Content::Assigned(agent) => Some(agent),
+            Content::Message(_) | Content::Ended(_) | Content::Opened(_) => None,
+        }))
     }
 
     /// Frees slots of sessions that are over or with somebody else.

@@ -26,7 +26,7 @@ pub struct Opening {
     /// The company or group the visitor belongs to, in the visitor's words.
     pub group: Option<Arc<str>>,
     /// Where the visitor calls from. Where no credential vouches for him, a realm may find an open session again from there only
-    /// ([`Realm::binds_to_address`]).
+    /// ([`binds_to_address`](crate::domain::principal::Realm::binds_to_address)).
     pub address: Option<IpAddr>,
 }
 
@@ -215,8 +215,10 @@ impl Desk {
         let content = Content::Opened(Arc::from(label));
         let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
         if let Appended::Stored(entry) = self.store.append(draft).await? {
-            self.store.reopen_session(id, entry.seq(), entry.at, label).await?;
+            let (seq, at) = (entry.seq(), entry.at);
+            // It is stored: everybody hears of it, whatever becomes of the document, which the same call sets right again.
             self.announce.appended(Arc::new(entry));
+            self.store.reopen_session(id, seq, at, label).await?;
         }
         self.session(who, id).await
     }

@@ -138,15 +138,23 @@ pub(super) async fn set_availability(
     agent: &AgentId,
     from: Option<&[Availability]>,
     to: Availability,
-    now: Timestamp,
+    said: Option<Timestamp>,
 ) -> Result<Option<Agent>, StoreError> {
     let mut filter = doc! { "_id": id(agent.as_str()) };
     if let Some(from) = from {
         filter.insert("$or", is_one_of(from));
     }
-    let update = doc! { "$set": { "availability": to.name(), "activeAt": moment(now) } };
-    let after = agents.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
+    let mut changed = doc! { "availability": to.name() };
+    if let Some(at) = said {
+        changed.insert("activeAt", moment(at));
+    }
+    let after = agents.find_one_and_update(filter, doc! { "$set": changed }).return_document(ReturnDocument::After).await?;
     after.as_ref().map(to_agent).transpose()
+}
+
+pub(super) async fn set_attended(agents: &Collection<Document>, agent: &AgentId, attended: bool) -> Result<(), StoreError> {
+    agents.update_one(doc! { "_id": id(agent.as_str()) }, doc! { "$set": { "attended": attended } }).await?;
+    Ok(())
 }
 
 /// The alternatives of an agent with one of these availabilities; documents of an earlier version say `isOnline` instead.

@@ -159,6 +159,7 @@ pub(super) fn from_agent(agent: &Agent, position: u64, at: Timestamp) -> Documen
         "availability": agent.availability.name(),
         "createdAt": moment(agent.created_at),
         "activeAt": moment(agent.active_at),
+        "attended": agent.attended,
         "slots": slots,
     };
     put(&mut document, "email", agent.email.as_deref().map(Bson::from));
@@ -187,6 +188,7 @@ pub(super) fn to_agent(document: &Document) -> Result<Agent, StoreError> {
         availability: read.availability()?,
         created_at: read.optional_moment("createdAt")?.unwrap_or(Timestamp(0)),
         active_at: read.optional_moment("activeAt")?.unwrap_or(Timestamp(0)),
+        attended: read.flag_or("attended", false)?,
         sessions: to_slots(document)?.into_iter().map(|(session, _)| session).collect(),
     })
 }

@@ -196,9 +196,13 @@ impl Store for Mongo {
         agent: &AgentId,
         from: Option<&[Availability]>,
         to: Availability,
-        now: Timestamp,
+        said: Option<Timestamp>,
     ) -> Result<Option<Agent>, StoreError> {
-        limited("set_availability", agents::set_availability(&self.agents, agent, from, to, now)).await
+        limited("set_availability", agents::set_availability(&self.agents, agent, from, to, said)).await
+    }
+
+    async fn set_attended(&self, id: &AgentId, attended: bool) -> Result<(), StoreError> {
+        limited("set_attended", agents::set_attended(&self.agents, id, attended)).await
     }
 
     async fn insert_account(&self, account: &Account) -> Result<bool, StoreError> {

@@ -60,27 +60,33 @@ pub(super) fn list_slots(conn: &Connection, realm: Realm, before: Timestamp) -> 
     })
 }
 
-/// Sets the availability where it is one of `from`; the agent as it is then.
+/// Sets the availability where it is one of `from`, and when it was said; the agent as it is then.
 pub(super) fn set_availability(
     conn: &Connection,
     agent: &AgentId,
     from: Option<&[Availability]>,
     to: Availability,
-    now: Timestamp,
+    said: Option<Timestamp>,
 ) -> Result<Option<Agent>, StoreError> {
     let changes = |present: &Agent| from.is_none_or(|from| from.contains(&present.availability));
     if !find(conn, agent)?.is_some_and(|present| changes(&present)) {
         return Ok(None);
     }
-    let sql = "UPDATE agents SET availability = ?2, active_at = ?3 WHERE id = ?1";
-    conn.prepare_cached(sql)?.execute(params![agent.as_str(), to.name(), now.0])?;
+    let sql = "UPDATE agents SET availability = ?2, active_at = coalesce(?3, active_at) WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![agent.as_str(), to.name(), said.map(|at| at.0)])?;
     find(conn, agent)
+}
+
+/// Notes whether the agent has connections.
+pub(super) fn set_attended(conn: &Connection, agent: &AgentId, attended: bool) -> Result<(), StoreError> {
+    conn.prepare_cached("UPDATE agents SET attended = ?2 WHERE id = ?1")?.execute(params![agent.as_str(), attended])?;
+    Ok(())
 }
 
 /// Stores an agent that is not stored yet. Slots that it comes with count as reserved at the beginning of time.
 fn add(conn: &Connection, agent: &Agent) -> Result<(), StoreError> {
-    let sql = "INSERT INTO agents (id, realm, name, email, capacity, availability, created_at, active_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING";
+    let sql = "INSERT INTO agents (id, realm, name, email, capacity, availability, created_at, active_at, attended) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
     let added = conn.prepare_cached(sql)?.execute(params![
         agent.id.as_str(),
         agent.realm.name(),
@@ -90,6 +96,7 @@ fn add(conn: &Connection, agent: &Agent) -> Result<(), StoreError> {
         agent.availability.name(),
         agent.created_at.0,
         agent.active_at.0,
+        agent.attended,
     ])?;
     if added == 0 {
         return Ok(());
@@ -106,7 +113,7 @@ macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
             "SELECT agents.id, agents.realm, agents.name, agents.email, agents.capacity, agents.availability, agents.created_at, ",
-            "agents.active_at, slots.session ",
+            "agents.active_at, agents.attended, slots.session ",
             "FROM agents LEFT JOIN slots ON slots.agent = agents.id ",
             $rest
         )
@@ -127,9 +134,10 @@ fn query(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<Agent>
             availability: cells.name(5, Availability::named)?,
             created_at: Timestamp(cells.get(6)?),
             active_at: Timestamp(cells.get(7)?),
+            attended: cells.get(8)?,
             sessions: Vec::new(),
         };
-        Ok((agent, cells.get::<Option<Arc<str>>>(8)?.map(SessionId::stored)))
+        Ok((agent, cells.get::<Option<Arc<str>>>(9)?.map(SessionId::stored)))
     })?;
     let mut agents: Vec<Agent> = Vec::new();
     for (agent, slot) in rows {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, THIRD];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -124,10 +124,15 @@ CREATE TABLE accounts (
 CREATE UNIQUE INDEX accounts_email ON accounts (realm, email);
 ";
 
+/// Which agents have connections. Of those from before nobody knows, and they stay as available as they are.
+const ATTENDED: &str = "
+ALTER TABLE agents ADD COLUMN attended INTEGER NOT NULL DEFAULT 0;
+";
+
 /// What the contract with rooms needs: accounts with a role and a username, that come and go, and logins.
 ///
 /// An account from before is an agent's, who was last there when it was created. No foreign key: whoever uses a login looks its account up.
-const THIRD: &str = "
+const ACCOUNTS: &str = "
 ALTER TABLE accounts ADD COLUMN role TEXT NOT NULL DEFAULT 'agent';
 ALTER TABLE accounts ADD COLUMN username TEXT;
 ALTER TABLE accounts ADD COLUMN department TEXT;

@@ -1,12 +1,13 @@
 //! What goes wrong under load: bursts, crashes, readers that do not read, a bus that loses. The promises must hold all the same.
 
 mod away;
+mod colleagues;
 mod crash;
 mod hanging_up;
 mod healing;
 mod joining;
 mod order;
-mod parts;
+pub(crate) mod parts;
 mod repair;
 mod slow_reader;
 mod talker;

@@ -12,7 +12,7 @@ use helpline::secret::Secret;
 use crate::harness::shop::{JWT_SECRET, KEY};
 
 /// A judge of credentials that knows the tests' key.
-pub(super) fn authority() -> Arc<Auth> {
+pub(crate) fn authority() -> Arc<Auth> {
     Arc::new(Auth::new(Settings {
         jwt_secret: Secret::new(JWT_SECRET),
         api_key: Some(Secret::new(KEY)),
@@ -24,7 +24,7 @@ pub(super) fn authority() -> Arc<Auth> {
 }
 
 /// A fan-out without listeners, for what only the store shows.
-pub(super) struct Unheard;
+pub(crate) struct Unheard;
 
 impl Announce for Unheard {
     fn appended(&self, _: Arc<Entry>) {}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use helpline::auth::password::Hasher;
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::desk::{Desk, Opening, Ports};
-use helpline::domain::entry::{Content, Draft, Entry};
+use helpline::domain::entry::{Body, Content, Draft, Entry};
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::session::{Assignee, Session, Status};
@@ -117,7 +117,7 @@ impl Office {
     async fn set_all_available(&self, available: bool) {
         for agent in self.store.list_agents(Realm::Support).await.expect("agents") {
             let to = if available { Availability::Online } else { Availability::Offline };
-            self.store.set_availability(&agent.id, None, to, self.clock.now()).await.expect("a write");
+            self.store.set_availability(&agent.id, None, to, Some(self.clock.now())).await.expect("a write");
         }
     }
 }
@@ -181,6 +181,28 @@ async fn a_claim_without_its_entry_gets_one_once_it_is_old() {
     office.repaired(&[&session.id]).await;
     let log = &office.state(&[&session.id]).await.logs[0];
     assert!(matches!(&log[..], [entry] if entry.content == Content::Assigned(first_agent())), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_names_another_agent_last_than_the_document_names_the_right_one_again() {
+    let office = Office::open().await;
+    let session = office.waiting("u1").await;
+    let now = office.clock.now();
+    let second = Assignee { id: AgentId::seeded(2), name: "Support Agent 2".into() };
+    office.store.claim_session(&session.id, &first_agent(), now).await.expect("a write").expect("a claim");
+    office.store.transfer_session(&session.id, 1, &second, now).await.expect("a write").expect("a transfer");
+    // Each node wrote its own entry, the one that came second before the other; then visitors went on.
+    let contents = [Content::Assigned(second.clone()), Content::Assigned(first_agent())];
+    let said = (0..5).map(|n| Content::Message(Body::stored(format!("{n}")).into()));
+    for content in contents.into_iter().chain(said) {
+        let (id, author) = (EntryId::random(), person("u1"));
+        office.store.append(Draft { session: session.id.clone(), id, at: now, author, client_key: None, content }).await.expect("a write");
+    }
+    office.wait(SETTLED_MS);
+    let repaired = office.repaired(&[&session.id]).await;
+    assert_eq!(repaired[0].agent, Some(second.clone()));
+    let log = &office.state(&[&session.id]).await.logs[0];
+    assert_eq!((log.len(), &log[7].content), (8, &Content::Assigned(second)));
 }
 
 #[tokio::test]

@@ -129,3 +129,16 @@ async fn s10_logging_out_closes_the_sockets_of_this_login_and_of_no_other() {
     let again = Dial::to(to).auth(json!({"sessionId": secret})).connect().await;
     assert!(matches!(again, Err(Refused::Connect(message)) if message == "Authentication error: Invalid session"));
 }
+
+#[tokio::test]
+async fn s12_many_log_ins_take_the_memory_of_a_few() {
+    let shop = shop().await;
+    let to = shop.server.address();
+    let before = shop.server.resident_kb();
+    for n in 0..150 {
+        assert_eq!(login(to, "10.0.0.1", &format!("{n}@example.com"), "wrong").await, 400);
+    }
+    let grown = shop.server.resident_kb().saturating_sub(before);
+    // At most four at once, of 19 MiB each.
+    assert!(grown < 90_000, "{grown} kB");
+}

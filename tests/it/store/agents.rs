@@ -48,7 +48,7 @@ pub(super) async fn availability_is_what_was_last_declared(store: Arc<dyn Store>
     {
         let now = at(ms as i64);
         let expected = Agent { availability, active_at: now, sessions: vec![session.clone()], ..agents[0].clone() };
-        assert_eq!(store.set_availability(id, None, availability, now).await.unwrap(), Some(expected.clone()));
+        assert_eq!(store.set_availability(id, None, availability, Some(now)).await.unwrap(), Some(expected.clone()));
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), [expected, agents[1].clone()]);
     }
 }
@@ -56,7 +56,7 @@ pub(super) async fn availability_is_what_was_last_declared(store: Arc<dyn Store>
 pub(super) async fn availability_changes_only_from_what_was_named(store: Arc<dyn Store>) {
     use Availability::{Away, Busy, Offline, Online};
     let agents = seeded(&*store, &[(1, 2)]).await;
-    let set = async |from: &[Availability], to| store.set_availability(&agents[0].id, Some(from), to, at(5)).await.unwrap();
+    let set = async |from: &[Availability], to| store.set_availability(&agents[0].id, Some(from), to, Some(at(5))).await.unwrap();
     for from in [&[][..], &[Busy, Offline, Away]] {
         assert_eq!(set(from, Away).await, None);
     }
@@ -67,16 +67,29 @@ pub(super) async fn availability_changes_only_from_what_was_named(store: Arc<dyn
     }
 }
 
+pub(super) async fn attendance_and_what_nobody_said_leave_the_rest_alone(store: Arc<dyn Store>) {
+    let agents = seeded(&*store, &[(1, 2), (2, 2)]).await;
+    for attended in [true, true, false] {
+        store.set_attended(&agents[0].id, attended).await.unwrap();
+        let expected = Agent { attended, ..agents[0].clone() };
+        assert_eq!(store.find_agent(&agents[0].id).await.unwrap(), Some(expected.clone()));
+        assert_eq!(store.list_agents(Realm::Support).await.unwrap(), [expected, agents[1].clone()]);
+    }
+    store.set_attended(&AgentId::random(), true).await.unwrap();
+    let away = Agent { availability: Availability::Away, ..agents[0].clone() };
+    assert_eq!(store.set_availability(&away.id, None, Availability::Away, None).await.unwrap(), Some(away));
+}
+
 pub(super) async fn one_of_many_changes_of_availability_wins(store: Arc<dyn Store>) {
     let id = &seeded(&*store, &[(1, 2)]).await[0].id;
     for _ in 0..5 {
         let changes = (0..20).map(|n| {
             let (store, id) = (store.clone(), id.clone());
-            async move { store.set_availability(&id, Some(&[Availability::Online]), Availability::Away, at(n)).await.unwrap() }
+            async move { store.set_availability(&id, Some(&[Availability::Online]), Availability::Away, Some(at(n))).await.unwrap() }
         });
         let won: Vec<Agent> = all(changes).await.into_iter().flatten().collect();
         assert_eq!(won, store.list_agents(Realm::Support).await.unwrap());
-        store.set_availability(id, None, Availability::Online, NOW).await.unwrap().unwrap();
+        store.set_availability(id, None, Availability::Online, Some(NOW)).await.unwrap().unwrap();
     }
 }
 

@@ -85,12 +85,12 @@ pub(super) async fn a_slot_is_held_once_and_released_once(store: Arc<dyn Store>)
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap());
     assert!(!store.reserve_slot(&agent, &three, NOW).await.unwrap(), "full");
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap(), "full, but its own");
-    store.set_availability(&agent, None, Availability::Busy, NOW).await.unwrap().unwrap();
+    store.set_availability(&agent, None, Availability::Busy, Some(NOW)).await.unwrap().unwrap();
     assert!(store.release_slot(&agent, &one).await.unwrap());
     assert!(!store.release_slot(&agent, &one).await.unwrap(), "freed already");
     assert!(!store.reserve_slot(&agent, &three, NOW).await.unwrap(), "not available");
     assert!(store.reserve_slot(&agent, &two, NOW).await.unwrap(), "not available, but its own");
-    store.set_availability(&agent, None, Availability::Online, NOW).await.unwrap().unwrap();
+    store.set_availability(&agent, None, Availability::Online, Some(NOW)).await.unwrap().unwrap();
     assert!(store.reserve_slot(&agent, &three, NOW).await.unwrap());
 }
 

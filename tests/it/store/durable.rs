@@ -89,7 +89,7 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     assert!(store.reserve_slot(&AgentId::seeded(1), &active, NOW).await.unwrap());
     store.claim_session(&active, &assignee(1), NOW).await.unwrap().unwrap();
     store.finish_session(&ended, 1, at(9), "done").await.unwrap().unwrap();
-    store.set_availability(&AgentId::seeded(2), None, Availability::Away, at(5)).await.unwrap().unwrap();
+    store.set_availability(&AgentId::seeded(2), None, Availability::Away, Some(at(5))).await.unwrap().unwrap();
     let picture = Content::Message(Message { form: Form::Image, signed: false, ..Body::stored("data:").into() });
     let told =
         [keyed(&active, "hi", "k"), notice(&active, "joined"), draft(&active, picture), draft(&active, Content::Assigned(assignee(1)))];

@@ -74,6 +74,7 @@ macro_rules! contract_suite {
             agents::a_realm_with_agents_is_not_seeded,
             agents::availability_is_what_was_last_declared,
             agents::availability_changes_only_from_what_was_named,
+            agents::attendance_and_what_nobody_said_leave_the_rest_alone,
             agents::one_of_many_changes_of_availability_wins,
             agents::an_agent_is_inserted_once_and_stays_as_it_was,
             accounts::an_address_has_one_account_in_its_realm,

@@ -103,16 +103,19 @@ async fn an_agent_is_as_available_as_it_said_and_changes_by_what_it_is() {
             let set = doc! { "$set": { "isOnline": agent.is_available() } };
             raw.update_one(doc! { "_id": agent.id.as_str() }, set).await.unwrap();
         }
-        strip(&place, "agents", &["availability", "createdAt", "activeAt", "email"]).await;
+        strip(&place, "agents", &["availability", "createdAt", "activeAt", "attended", "email"]).await;
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents);
         let (online, offline) = (&agents[0].id, &agents[1].id);
         assert!(store.reserve_slot(online, &SessionId::random(), NOW).await.unwrap());
         assert!(!store.reserve_slot(offline, &SessionId::random(), NOW).await.unwrap());
-        assert_eq!(store.set_availability(online, Some(&[Offline, Busy, Away]), Busy, NOW).await.unwrap(), None);
-        assert_eq!(store.set_availability(offline, Some(&[Online, Busy, Away]), Busy, NOW).await.unwrap(), None);
-        assert_eq!(store.set_availability(online, Some(&[Online]), Busy, NOW).await.unwrap().map(|a| a.availability), Some(Busy));
-        assert_eq!(store.set_availability(offline, Some(&[Offline]), Online, NOW).await.unwrap().map(|a| a.availability), Some(Online));
-        assert_eq!(store.set_availability(online, Some(&[Online]), Away, NOW).await.unwrap(), None, "what it said before is past");
+        assert_eq!(store.set_availability(online, Some(&[Offline, Busy, Away]), Busy, Some(NOW)).await.unwrap(), None);
+        assert_eq!(store.set_availability(offline, Some(&[Online, Busy, Away]), Busy, Some(NOW)).await.unwrap(), None);
+        assert_eq!(store.set_availability(online, Some(&[Online]), Busy, Some(NOW)).await.unwrap().map(|a| a.availability), Some(Busy));
+        assert_eq!(
+            store.set_availability(offline, Some(&[Offline]), Online, Some(NOW)).await.unwrap().map(|a| a.availability),
+            Some(Online)
+        );
+        assert_eq!(store.set_availability(online, Some(&[Online]), Away, Some(NOW)).await.unwrap(), None, "what it said before is past");
         assert!(!store.reserve_slot(online, &SessionId::random(), NOW).await.unwrap());
     })
     .await;

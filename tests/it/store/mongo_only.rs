@@ -61,7 +61,7 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         store.mark_session_read(&session.id, 1).await.unwrap();
         store.mark_message_read(&store.last_entry(&session.id).await.unwrap().unwrap().id, NOW).await.unwrap().unwrap();
         store.insert_agent(&agent(2, 2)).await.unwrap();
-        store.set_availability(&agent(2, 2).id, None, Availability::Busy, NOW).await.unwrap().unwrap();
+        store.set_availability(&agent(2, 2).id, None, Availability::Busy, Some(NOW)).await.unwrap().unwrap();
         let ann = account("ann@example.org");
         assert!(store.insert_account(&ann).await.unwrap());
         assert!(store.replace_password(&ann.id, &ann.password, &ann.password).await.unwrap());

@@ -76,7 +76,7 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     assert_eq!(store.list_agents(Realm::Support).await.unwrap(), []);
     assert_eq!(store.list_slots(Realm::Support, at(1)).await.unwrap(), []);
     assert_eq!(store.find_agent(&agent).await.unwrap(), None);
-    assert_eq!(store.set_availability(&agent, None, Availability::Online, NOW).await.unwrap(), None);
+    assert_eq!(store.set_availability(&agent, None, Availability::Online, Some(NOW)).await.unwrap(), None);
     assert!(!store.reserve_slot(&agent, &session, NOW).await.unwrap());
     assert!(!store.release_slot(&agent, &session).await.unwrap());
 }

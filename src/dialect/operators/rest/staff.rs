@@ -92,7 +92,7 @@ pub(super) async fn set_status(
 ) -> Result<Response, Problem> {
     let (word, to) = wanted_status(&body)?;
     let agent = register(&rest, &who, &id).await?;
-    let agent = rest.desk.set_availability(&who, &agent.id, to, None).await?;
+    let agent = rest.desk.set_availability(&who, &agent.id, to).await?;
     let data = json!({"operator": views::operator(&agent), "actualOperatorId": agent.id.in_realm()});
     Ok(success(StatusCode::OK, &format!("Operator status updated to {word} successfully"), data))
 }
@@ -106,7 +106,7 @@ pub(super) async fn set_statuses(State(rest): State<Context>, Caller { who, .. }
     let (word, to) = wanted_status(&body)?;
     let mut count = 0;
     for id in ids {
-        match rest.desk.set_availability(&who, &AgentId::of(Realm::Operators, id), to, None).await {
+        match rest.desk.set_availability(&who, &AgentId::of(Realm::Operators, id), to).await {
             Ok(_) => count += 1,
             Err(Error::AgentNotFound) => {}
             Err(error) => return Err(error.into()),

@@ -30,7 +30,7 @@ pub(super) async fn set_status(
     let who = admin(&context, &shown, &body).await?;
     let said = filled(&body, "status").ok_or(Problem::input("User ID and status are required"))?;
     let status = status_of(said).ok_or(Problem::input("Invalid status"))?;
-    let account = context.desk.declare(&who, &AccountId::stored(id), status).await?;
+    let account = context.desk.declare_status(&who, &AccountId::stored(id), status).await?;
     let shown = without(views::user(&context.desk, &account, true), "__v");
     Ok(success(StatusCode::OK, "User status updated", shown))
 }

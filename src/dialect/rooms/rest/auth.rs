@@ -103,6 +103,6 @@ pub(super) async fn set_status(State(context): State<Context>, shown: Shown, Inp
     let who = shown.caller(&context, &body).await?;
     let status = text(&body, "status").and_then(status_of).ok_or(Problem::input("Invalid status"))?;
     let own = who.person().map(|p| AccountId::stored(p.id.clone())).ok_or(Problem::Internal)?;
-    context.desk.declare(&who, &own, status).await?;
+    context.desk.declare_status(&who, &own, status).await?;
     Ok(success(StatusCode::OK, "Status updated successfully", Value::Null))
 }

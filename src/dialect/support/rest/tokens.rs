@@ -54,6 +54,6 @@ pub(super) async fn set_availability(
     let said = ["isAvailable", "available", "availability", "isOnline"].iter().find_map(|f| body.get(f)).and_then(Value::as_bool);
     let available = said.ok_or(Problem::Invalid("INVALID_AVAILABILITY", "isAvailable must be true or false"))?;
     let availability = if available { Availability::Online } else { Availability::Offline };
-    let agent = rest.desk.set_availability(&who, &AgentId::of(Realm::Support, &id), availability, None).await?;
+    let agent = rest.desk.set_availability(&who, &AgentId::of(Realm::Support, &id), availability).await?;
     Ok(success(StatusCode::OK, "Availability updated successfully", views::agent(&agent)))
 }

@@ -10,6 +10,7 @@ use super::{Input, Problem, Whence};
 use crate::dialect::Context;
 use crate::dialect::widget::{FIELD_LIMIT, views};
 use crate::dialect::wire::text;
+use crate::domain::account::{PASSWORD_LIMIT, is_email};
 use crate::domain::desk::NewAccount;
 use crate::domain::error::Error;
 use crate::domain::principal::Realm;
@@ -17,9 +18,6 @@ use crate::http::extract::api_key_of;
 
 /// The shortest password, in characters: the original's rule, which its sign-up page says.
 const PASSWORD_MINIMUM: usize = 6;
-
-/// The longest password, in bytes; hashing costs more with every byte.
-const PASSWORD_LIMIT: usize = 1_024;
 
 /// `POST /api/auth/register`. Of credentials only the API key says something here. Without it a page that is not known may not: its visitor's
 /// browser would lend it the way to a server that the page itself cannot reach.
@@ -72,41 +70,4 @@ fn invalid(field: &str, value: Option<&Value>) -> Value {
         fields.extend([("msg".into(), "Invalid value".into()), ("path".into(), field.into()), ("location".into(), "body".into())]);
     }
     error
-}
-
-/// Whether a text looks like an e-mail address: a name, and a domain with a dot, without blanks.
-fn is_email(text: &str) -> bool {
-    let Some((name, domain)) = text.rsplit_once('@') else { return false };
-    let plain =
-        |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c));
-    let labels: Vec<&str> = domain.split('.').collect();
-    let named = plain(name) && name.len() <= 64 && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..");
-    let located = labels.len() >= 2 && labels.iter().all(|l| plain(l) && !l.starts_with('-') && !l.ends_with('-'));
-    named && located && text.len() <= 254
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_a_name_and_a_domain() {
-        for good in ["a@example.com", "A.b+c@sub.example.co", "ü@example.com"] {
-            assert!(is_email(good), "{good}");
-        }
-        for bad in [
-            "",
-            "a",
-            "a@",
-            "@example.com",
-            "a@b",
-            "a b@example.com",
-            "a@exa mple.com",
-            "a@@example.com",
-            "a@example..com",
-            ".a@example.com",
-        ] {
-            assert!(!is_email(bad), "{bad}");
-        }
-    }
 }

@@ -1,0 +1,151 @@
+//! Operators who come, go and take sessions all at once, at a desk over each store: who is connected is shown as being there.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use helpline::auth::password::Hasher;
+use helpline::domain::agent::{Agent, Availability};
+use helpline::domain::desk::{Desk, Opening, Ports};
+use helpline::domain::entry::Content;
+use helpline::domain::ids::{AgentId, ConnId};
+use helpline::domain::principal::{Person, Principal, Realm, Role};
+use helpline::domain::store::Store;
+use helpline::domain::time::SystemClock;
+use helpline::store::mongo::open;
+use helpline::store::sqlite::Sqlite;
+use tempfile::TempDir;
+
+use super::parts::{Unheard, authority};
+
+const WHO: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
+
+fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
+    let ports = Ports {
+        store,
+        announce: Arc::new(Unheard),
+        authority: authority(),
+        passwords: Arc::new(Hasher::default()),
+        clock: Arc::new(SystemClock),
+    };
+    Arc::new(Desk::new(ports, None))
+}
+
+async fn availability(desk: &Desk, agent: &Agent) -> Availability {
+    desk.agent(&agent.id).await.expect("a read").expect("a record").availability
+}
+
+async fn whoever_comes_back_while_he_goes_is_there(store: Arc<dyn Store>) {
+    let desk = desk_over(store);
+    let agent = desk.register_agent(&WHO, "op").await.expect("a record");
+    desk.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write");
+    let mut old = ConnId::random();
+    desk.agent_arrived(&agent, &old).await.expect("an arrival");
+    for round in 0..150 {
+        let new = ConnId::random();
+        let leaving = {
+            let (desk, agent, old) = (Arc::clone(&desk), agent.clone(), old.clone());
+            tokio::spawn(async move { desk.agent_left(&agent.id, &old).await })
+        };
+        desk.agent_arrived(&agent, &new).await.expect("an arrival");
+        leaving.await.expect("a task").expect("a departure");
+        assert_eq!(availability(&desk, &agent).await, Availability::Online, "round {round}");
+        old = new;
+    }
+    desk.agent_left(&agent.id, &old).await.expect("a departure");
+    assert_eq!(availability(&desk, &agent).await, Availability::Away);
+}
+
+async fn who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays(store: Arc<dyn Store>) {
+    let died = desk_over(Arc::clone(&store));
+    let mut agents = Vec::new();
+    for id in ["declared", "connected", "busy", "left", "offline"] {
+        let agent = died.register_agent(&WHO, id).await.expect("a record");
+        died.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write");
+        agents.push(agent);
+    }
+    let conn = ConnId::random();
+    for (agent, to) in agents[1..].iter().zip([Availability::Online, Availability::Busy, Availability::Online, Availability::Offline]) {
+        died.agent_arrived_as(&WHO, &agent.id, to, &conn).await.expect("an arrival");
+    }
+    died.agent_left(&agents[3].id, &conn).await.expect("a departure");
+    died.set_availability(&WHO, &agents[3].id, Availability::Online).await.expect("a write");
+    died.miss_the_absent().await.expect("a look");
+    assert_eq!(availability(&died, &agents[1]).await, Availability::Online, "he is connected");
+
+    let desk = desk_over(store);
+    desk.miss_the_absent().await.expect("a look");
+    for (agent, expected) in
+        agents.iter().zip([Availability::Online, Availability::Away, Availability::Away, Availability::Online, Availability::Offline])
+    {
+        assert_eq!(availability(&desk, agent).await, expected, "{}", agent.id);
+    }
+    desk.agent_arrived(&agents[1], &conn).await.expect("an arrival");
+    assert_eq!(availability(&desk, &agents[1]).await, Availability::Online);
+}
+
+async fn all_who_take_a_session_at_once_get_it_and_the_last_one_has_it(store: Arc<dyn Store>) {
+    let desk = desk_over(Arc::clone(&store));
+    let mut agents = Vec::new();
+    for n in 0..10 {
+        let agent = desk.register_agent(&WHO, &format!("op{n}")).await.expect("a record");
+        agents.push(desk.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write"));
+    }
+    for round in 0..20 {
+        let visitor = Person::new(Realm::Operators, format!("visitor-number-{round}"), Role::Visitor);
+        let id = desk.start_session(&WHO, Opening::by(visitor)).await.expect("a session").session.id;
+        let takers = agents.iter().cloned().map(|agent| {
+            let (desk, id) = (Arc::clone(&desk), id.clone());
+            tokio::spawn(async move { desk.take_session(&WHO, &agent, &id, None).await.map(drop) })
+        });
+        for taken in join_all(takers).await {
+            taken.expect("a task").expect("an answer");
+        }
+        let holder = store.find_session(&id).await.expect("a read").expect("a session").agent.expect("an agent");
+        let log = store.list_entries(&id, 0, 100).await.expect("a read");
+        assert_eq!((log.len(), &log[9].content), (10, &Content::Assigned(holder.clone())), "round {round}");
+        let of = store.list_agents(Realm::Operators).await.expect("a read").into_iter().filter(|a| a.sessions.contains(&id));
+        assert_eq!(of.map(|a| a.id).collect::<Vec<_>>(), [holder.id], "one slot is held");
+    }
+}
+
+async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Store>) {
+    let desk = desk_over(store);
+    let (first, last, conn) = (AgentId::of(Realm::Operators, "first"), AgentId::of(Realm::Operators, "last"), ConnId::random());
+    for id in ["first", "last"] {
+        let agent = desk.register_agent(&WHO, id).await.expect("a record");
+        // The next moment is another one.
+        let said = desk.agent_arrived_as(&WHO, &agent.id, Availability::Online, &conn).await.expect("an arrival").active_at;
+        while desk.now() <= said {}
+    }
+    let order = async || desk.agents(&WHO).await.expect("a list").into_iter().map(|a| a.id).collect::<Vec<_>>();
+    assert_eq!(order().await, [last.clone(), first.clone()]);
+    desk.agent_left(&first, &conn).await.expect("a departure");
+    assert_eq!(order().await, [last, first]);
+}
+
+async fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    let folder = TempDir::new().expect("a folder");
+    case(Arc::new(Sqlite::open(folder.path()).await.expect("a store"))).await;
+}
+
+async fn on_mongo<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    let uri = std::env::var("HELPLINE_TEST_MONGODB_URI").expect("HELPLINE_TEST_MONGODB_URI is set: run scripts/test.sh");
+    let name = format!("helpline_test_{}", uuid::Uuid::new_v4().simple());
+    case(Arc::new(open(&uri, Some(&name)).await.expect("a store"))).await;
+    let client = mongodb::Client::with_uri_str(&uri).await.expect("the tests' MongoDB");
+    client.database(&name).drop().await.expect("a database to drop");
+}
+
+macro_rules! on_both_stores {
+    ($($case:ident),* $(,)?) => {
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_embedded(super::$case).await; })* }
+        mod mongo { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_mongo(super::$case).await; })* }
+    };
+}
+
+on_both_stores! {
+    whoever_comes_back_while_he_goes_is_there,
+    who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays,
+    whoever_vanishes_is_not_the_one_who_was_active_last,
+    all_who_take_a_session_at_once_get_it_and_the_last_one_has_it,
+}
