@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Warning};
 use crate::domain::account::{LEAST_PASSWORD, PASSWORD_LIMIT, is_email, is_password};
+use crate::domain::desk::NewAccount;
 use crate::domain::error::{Error, StoreError};
 use crate::domain::principal::Realm;
 use crate::secret::Secret;
@@ -142,7 +143,7 @@ fn check_config(config: &Config, warnings: &[Warning]) -> ExitCode {
 /// Answers the id of the account.
 async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &Secret), name: Option<&str>) -> anyhow::Result<String> {
     let desk = app::open_desk(config, app::Use::Founding).await?;
-    match desk.create_account(realm, email, password.expose(), name).await {
+    match desk.create_account(NewAccount::of_staff(realm, email, password.expose(), name)).await {
         Err(Error::AccountExists) => anyhow::bail!("{email} has an account in {} already; it was not changed", realm.name()),
         made => Ok(made.context("cannot store the account")?.id.to_string()),
     }

@@ -117,7 +117,9 @@ impl Announce for Webhook {
         let note = match &signal {
             Signal::Opened { session } => Some(Note { session: Arc::clone(session), said: None }),
             Signal::Said { session, entry } => Some(Note { session: Arc::clone(session), said: Some(Arc::clone(entry)) }),
-            Signal::Joined { .. } | Signal::Left { .. } | Signal::Typing { .. } | Signal::Availability { .. } => None,
+            Signal::Joined { .. } | Signal::Left { .. } | Signal::Typing { .. } | Signal::Presence { .. } | Signal::Availability { .. } => {
+                None
+            }
         };
         self.next.signal(to, signal, origin);
         if let Some(note) = note.filter(|_| to.contains(&Audience::Agents(Realm::Operators))) {

@@ -21,8 +21,8 @@ use tower_http::timeout::TimeoutLayer;
 use crate::auth::password::Hasher;
 use crate::cluster::bus::LocalBus;
 use crate::config::{Config, Mode, Mount};
-use crate::dialect::{self, Context, operators, support, widget};
-use crate::domain::desk::{Desk, Ports};
+use crate::dialect::{self, Context, operators, rooms, support, widget};
+use crate::domain::desk::{Desk, NewAccount, Ports};
 use crate::domain::error::Error;
 use crate::domain::ports::Announce;
 use crate::domain::principal::Realm;
@@ -178,6 +178,7 @@ impl Node {
             page: Arc::clone(&self.page),
         };
         match realm {
+            Realm::Rooms => rooms::rest::router(context),
             Realm::Support => support::rest::router(context),
             Realm::Operators => operators::rest::router(context),
             Realm::Widget => widget::rest::router(context),
@@ -197,10 +198,13 @@ fn announce(config: &Config, gateway: &Arc<Gateway>) -> anyhow::Result<Arc<dyn A
 /// Makes the account of `ADMIN_EMAIL` and `ADMIN_PASSWORD` where there is none.
 async fn first_admin(config: &Config, desk: &Desk) -> anyhow::Result<()> {
     let Some(admin) = &config.first_admin else { return Ok(()) };
-    match desk.create_account(Realm::Widget, &admin.email, admin.password.expose(), None).await {
-        Ok(account) => tracing::info!(account.id = %account.id, "the account of ADMIN_EMAIL was created"),
-        Err(Error::AccountExists) => {}
-        Err(error) => return Err(error).context("cannot create the account of ADMIN_EMAIL"),
+    let is_mounted = |realm: &Realm| config.mounts.iter().any(|m| m.realm == *realm);
+    for realm in Realm::ALL.into_iter().filter(|r| r.has_accounts()).filter(is_mounted) {
+        match desk.create_account(NewAccount::of_staff(realm, &admin.email, admin.password.expose(), None)).await {
+            Ok(account) => tracing::info!(account.id = %account.id, contract = realm.name(), "the account of ADMIN_EMAIL was created"),
+            Err(Error::AccountExists) => {}
+            Err(error) => return Err(error).context("cannot create the account of ADMIN_EMAIL"),
+        }
     }
     Ok(())
 }

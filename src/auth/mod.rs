@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::secret::Secret;
 
 mod api_key;
+mod fingerprint;
 pub mod password;
 mod token;
 
@@ -64,6 +65,7 @@ impl Authority for Auth {
             Credential::Token(token) => self.tokens.verify(realm, token, now).ok_or(Error::InvalidToken),
             Credential::ApiKey(key) if self.api_key.matches(key) => Ok(Principal::Delegate { realm, has_key: true }),
             Credential::ApiKey(_) => Err(Error::WrongKey),
+            Credential::Login(_) => Err(Error::InvalidToken),
         }
     }
 

@@ -10,8 +10,10 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use super::fingerprint;
 use crate::domain::account::PasswordHash;
 use crate::domain::error::{Error, StoreError};
+use crate::domain::ids::LoginId;
 use crate::domain::ports::{Passwords, Verdict};
 
 /// What a new hash costs, as OWASP advises: 19 MiB, two passes, one lane. Hashes that cost less are old.
@@ -50,6 +52,10 @@ impl Default for Hasher {
 
 #[async_trait]
 impl Passwords for Hasher {
+    fn fingerprint(&self, secret: &str) -> LoginId {
+        LoginId::stored(fingerprint::of(secret))
+    }
+
     async fn hash(&self, password: &str) -> Result<PasswordHash, Error> {
         let (password, memories) = (password.to_owned(), Arc::clone(&self.memories));
         let hash = self.turns.run(move || memories.lend(|memory| hash(password.as_bytes(), memory))).await?;

@@ -79,7 +79,7 @@ impl Tokens {
             (None, None) if now < self.legacy_until => legacy_person(realm, &claims)?,
             _ => return None,
         };
-        Some(Principal::Person { person, expires: Some(expires), peer: Peer::Unknown })
+        Some(Principal::Person { person, expires: Some(expires), login: None, peer: Peer::Unknown })
     }
 
     /// A token for this person, valid for the realm's time from `now`, cut to whole seconds.
@@ -87,7 +87,7 @@ impl Tokens {
         let (kind, email) = match person.realm {
             Realm::Support | Realm::Operators => (Some(kind_of(person.role).to_owned()), None),
             Realm::Widget if person.role == Role::Agent => (None, person.email.as_deref().map(str::to_owned)),
-            Realm::Widget => return Err(Error::Forbidden),
+            Realm::Widget | Realm::Rooms => return Err(Error::Forbidden),
         };
         let names_somebody = kind.is_some() || email.as_deref().is_some_and(is_good_name);
         if !names_somebody || !is_good_name(&person.id) {
@@ -114,7 +114,7 @@ impl Tokens {
 fn lifetime_seconds(realm: Realm) -> i64 {
     match realm {
         Realm::Support | Realm::Operators => 30 * DAY_SECONDS,
-        Realm::Widget => 7 * DAY_SECONDS,
+        Realm::Widget | Realm::Rooms => 7 * DAY_SECONDS,
     }
 }
 
@@ -123,6 +123,8 @@ fn our_person(realm: Realm, claims: &Claims) -> Option<Person> {
     match realm {
         Realm::Support | Realm::Operators => Some(Person::new(realm, claims.id.as_str(), role_of(claims.kind.as_deref()?)?)),
         Realm::Widget => admin(claims),
+        // Its people log in, and have no tokens.
+        Realm::Rooms => None,
     }
 }
 
@@ -133,8 +135,8 @@ fn legacy_person(realm: Realm, claims: &Claims) -> Option<Person> {
         // The original gave tokens of any type to anybody, so only its users are believed.
         Realm::Support => (claims.kind.as_deref() == Some("user")).then(|| Person::new(realm, claims.id.as_str(), Role::Visitor)),
         Realm::Widget => admin(claims),
-        // Its original had no tokens.
-        Realm::Operators => None,
+        // Their originals had no tokens.
+        Realm::Operators | Realm::Rooms => None,
     }
 }
 
@@ -157,6 +159,7 @@ fn kind_of(role: Role) -> &'static str {
     match role {
         Role::Visitor => "user",
         Role::Agent => "agent",
+        Role::Admin => "admin",
         Role::System => "system",
     }
 }

@@ -22,7 +22,7 @@ fn admin(id: &str, email: &str) -> Person {
 }
 
 fn until(seconds: i64, person: Person) -> Principal {
-    Principal::Person { person, expires: Some(Timestamp(seconds * 1_000)), peer: Peer::Unknown }
+    Principal::Person { person, expires: Some(Timestamp(seconds * 1_000)), login: None, peer: Peer::Unknown }
 }
 
 /// The claims of a token, in their order.

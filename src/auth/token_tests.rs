@@ -65,7 +65,10 @@ fn what_is_issued_names_the_person_for_thirty_days() {
         let issued = auth().issue(&person, NOW).unwrap();
         assert_eq!(issued.expires_in_seconds, 2_592_000);
         let expires = Timestamp((NOW_SECONDS + 2_592_000) * 1_000);
-        assert_eq!(verify(&issued.token, NOW).unwrap(), Principal::Person { person, expires: Some(expires), peer: Peer::Unknown });
+        assert_eq!(
+            verify(&issued.token, NOW).unwrap(),
+            Principal::Person { person, expires: Some(expires), login: None, peer: Peer::Unknown }
+        );
         assert!(verify(&issued.token, expires.plus_ms(-1)).is_ok());
         assert!(matches!(verify(&issued.token, expires), Err(Error::InvalidToken)));
         let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&issued.token).unwrap().claims;
@@ -155,7 +158,7 @@ fn users_of_the_original_are_known_until_the_day() {
     let token = forged(&legacy(&json!({})));
     let person = Person::new(Realm::Support, "u1", Role::Visitor);
     let expires = Some(Timestamp((NOW_SECONDS + 1_000) * 1_000));
-    assert_eq!(verify(&token, NOW).unwrap(), Principal::Person { person, expires, peer: Peer::Unknown });
+    assert_eq!(verify(&token, NOW).unwrap(), Principal::Person { person, expires, login: None, peer: Peer::Unknown });
     assert!(verify(&token, LEGACY_UNTIL.plus_ms(-1)).is_ok());
     assert!(matches!(verify(&token, LEGACY_UNTIL), Err(Error::InvalidToken)));
 }

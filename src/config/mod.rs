@@ -233,8 +233,8 @@ impl Config {
         if self.visitor_tokens_open {
             open.push("anybody may get a token for any visitor's id (VISITOR_TOKENS)".to_owned());
         }
-        if self.sign_up == SignUp::Open && self.mounts.iter().any(|m| m.realm.has_accounts()) {
-            let contracts = Realm::ALL.into_iter().filter(|r| r.has_accounts()).map(Realm::name).collect::<Vec<_>>().join(", ");
+        if self.sign_up == SignUp::Open && self.mounts.iter().any(|m| m.realm.lets_agents_sign_up()) {
+            let contracts = Realm::ALL.into_iter().filter(|r| r.lets_agents_sign_up()).map(Realm::name).collect::<Vec<_>>().join(", ");
             open.push(format!("anybody may sign up as somebody who answers in {contracts} (ADMIN_SIGNUP)"));
         }
         if self.origins.any {

@@ -70,7 +70,7 @@ variables! {
         MOUNTS: Var {
             default: "support@/,operators@/operators,widget@/widget",
             meaning: "where the contracts support, operators and widget are served: at a base path, a port of their own, or both",
-            expected: "a list of contract@[:port]/path with the contracts support, operators and widget, each at an address of its own",
+            expected: "a list of contract@[:port]/path with the contracts support, operators, widget and rooms, each at an address of its own",
             example: "support@/chat,operators@:3001/",
             ..PLAIN
         };

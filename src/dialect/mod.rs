@@ -2,6 +2,7 @@
 //! knows no socket library, and never names another dialect.
 
 pub mod operators;
+pub mod rooms;
 pub mod support;
 pub mod widget;
 pub mod wire;
@@ -225,5 +226,6 @@ pub fn of(realm: Realm) -> Arc<dyn Dialect> {
         Realm::Support => Arc::new(support::Support),
         Realm::Operators => Arc::new(operators::Operators),
         Realm::Widget => Arc::new(widget::Widget),
+        Realm::Rooms => Arc::new(rooms::Rooms),
     }
 }

@@ -63,6 +63,14 @@ pub fn text<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
     payload.get(field)?.as_str()
 }
 
+/// The object without a field.
+pub fn without(mut object: Value, field: &str) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_remove(field);
+    }
+    object
+}
+
 /// The text of a field, where it is not empty.
 pub fn filled<'a>(payload: &'a Value, field: &str) -> Option<&'a str> {
     text(payload, field).filter(|t| !t.is_empty())

@@ -1,9 +1,10 @@
-//! Accounts: what is stored of people who log in with a password. How passwords are hashed is not known here.
+//! Accounts and logins: what is stored of people who prove with a password who they are. How passwords are hashed is not known here.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::ids::AccountId;
+use super::agent::Availability;
+use super::ids::{AccountId, LoginId};
 use super::principal::{Person, Realm, Role};
 use super::time::Timestamp;
 
@@ -38,29 +39,65 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Somebody who answers and logs in.
+/// Somebody who logs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its id; tokens name it.
+    /// Its id; tokens and logins name it.
     pub id: AccountId,
     /// The contract it belongs to.
     pub realm: Realm,
+    /// The part its person plays.
+    pub role: Role,
     /// The e-mail address, unique in its realm and compared letter by letter.
     pub email: Arc<str>,
+    /// The name by which others know it, unique in its realm where the contract has such names.
+    pub username: Option<Arc<str>>,
     /// The display name, where one was given.
     pub name: Option<Arc<str>>,
     /// The password.
     pub password: PasswordHash,
+    /// Where in the company it works, in the contract's words.
+    pub department: Option<Arc<str>>,
+    /// What it is good at, in its own words.
+    pub specialization: Option<Arc<str>>,
+    /// What it declares.
+    pub status: Availability,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was last there.
+    pub seen_at: Timestamp,
 }
 
 impl Account {
     /// Who logs in with it.
     pub fn person(&self) -> Person {
-        let (name, email) = (self.name.clone(), Some(Arc::clone(&self.email)));
-        Person { name, email, ..Person::new(self.realm, self.id.as_str(), Role::Agent) }
+        let name = self.name.clone().or_else(|| self.username.clone());
+        Person { name, email: Some(Arc::clone(&self.email)), ..Person::new(self.realm, self.id.as_str(), self.role) }
     }
+}
+
+/// What is changed of an account; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// What it declares.
+    pub status: Option<Availability>,
+    /// When it was last there.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// The period for which somebody has proved who he is. The secret that opens it is not stored, only its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The fingerprint of its secret.
+    pub id: LoginId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends, used or not.
+    pub expires_at: Timestamp,
 }
 
 /// Whether a text looks like an e-mail address: a name, and a domain with a dot, without blanks, and no longer than [`EMAIL_LIMIT`]. This holds

@@ -58,6 +58,9 @@ pub enum Error {
     /// No agent takes a session now.
     #[error("no agent takes a session now")]
     NobodyAvailable,
+    /// No such account, or not in the caller's realm.
+    #[error("account not found")]
+    AccountNotFound,
     /// The e-mail address has an account already.
     #[error("account exists")]
     AccountExists,
@@ -116,7 +119,7 @@ impl Error {
     /// The family.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::SessionNotFound | Error::MessageNotFound | Error::AgentNotFound => Kind::NotFound,
+            Error::SessionNotFound | Error::MessageNotFound | Error::AgentNotFound | Error::AccountNotFound => Kind::NotFound,
             Error::Unauthenticated | Error::WrongKey | Error::WrongPassword => Kind::Unauthenticated,
             Error::NotTheVisitor | Error::NotTheAgent | Error::InvalidToken | Error::Forbidden => Kind::Forbidden,
             Error::SessionEnded(_)
@@ -142,6 +145,7 @@ impl Error {
             Error::TooManySessions => "TOO_MANY_SESSIONS",
             Error::AgentUnavailable => "AGENT_UNAVAILABLE",
             Error::NobodyAvailable => "NOBODY_AVAILABLE",
+            Error::AccountNotFound => "ACCOUNT_NOT_FOUND",
             Error::AccountExists => "ACCOUNT_EXISTS",
             Error::WrongPassword => "WRONG_PASSWORD",
             Error::AgentNotFound => "AGENT_NOT_FOUND",

@@ -10,7 +10,7 @@ impl Realm {
     pub fn has_queue(self) -> bool {
         match self {
             Realm::Support => true,
-            Realm::Operators | Realm::Widget => false,
+            Realm::Operators | Realm::Widget | Realm::Rooms => false,
         }
     }
 
@@ -18,7 +18,7 @@ impl Realm {
     pub fn opens_active(self) -> bool {
         match self {
             Realm::Widget => true,
-            Realm::Support | Realm::Operators => false,
+            Realm::Support | Realm::Operators | Realm::Rooms => false,
         }
     }
 
@@ -26,7 +26,7 @@ impl Realm {
     pub fn keeps_one_open(self) -> bool {
         match self {
             Realm::Support | Realm::Operators => true,
-            Realm::Widget => false,
+            Realm::Widget | Realm::Rooms => false,
         }
     }
 
@@ -34,7 +34,7 @@ impl Realm {
     pub fn admits_guests(self) -> bool {
         match self {
             Realm::Operators | Realm::Widget => true,
-            Realm::Support => false,
+            Realm::Support | Realm::Rooms => false,
         }
     }
 
@@ -42,7 +42,7 @@ impl Realm {
     pub fn shares_sessions(self) -> bool {
         match self {
             Realm::Operators | Realm::Widget => true,
-            Realm::Support => false,
+            Realm::Support | Realm::Rooms => false,
         }
     }
 
@@ -50,7 +50,7 @@ impl Realm {
     pub fn reopens(self) -> bool {
         match self {
             Realm::Widget => true,
-            Realm::Support | Realm::Operators => false,
+            Realm::Support | Realm::Operators | Realm::Rooms => false,
         }
     }
 
@@ -58,14 +58,14 @@ impl Realm {
     pub fn goes_on_after_end(self) -> bool {
         match self {
             Realm::Operators => true,
-            Realm::Support | Realm::Widget => false,
+            Realm::Support | Realm::Widget | Realm::Rooms => false,
         }
     }
 
     /// Whether messages bring a session to the top of lists.
     pub fn lists_by_activity(self) -> bool {
         match self {
-            Realm::Operators => true,
+            Realm::Operators | Realm::Rooms => true,
             Realm::Support | Realm::Widget => false,
         }
     }
@@ -73,8 +73,32 @@ impl Realm {
     /// Whether who answers has an account with a password.
     pub fn has_accounts(self) -> bool {
         match self {
-            Realm::Widget => true,
+            Realm::Widget | Realm::Rooms => true,
             Realm::Support | Realm::Operators => false,
+        }
+    }
+
+    /// Whether who answers signs up for an account without being asked, as far as `ADMIN_SIGNUP` allows.
+    pub fn lets_agents_sign_up(self) -> bool {
+        match self {
+            Realm::Widget => true,
+            Realm::Support | Realm::Operators | Realm::Rooms => false,
+        }
+    }
+
+    /// Whether some of who answer say what the others do.
+    pub fn has_admins(self) -> bool {
+        match self {
+            Realm::Rooms => true,
+            Realm::Support | Realm::Operators | Realm::Widget => false,
+        }
+    }
+
+    /// Whether who proves his password is given a login, which is kept in the store and can be taken back, and not a token.
+    pub fn keeps_logins(self) -> bool {
+        match self {
+            Realm::Rooms => true,
+            Realm::Support | Realm::Operators | Realm::Widget => false,
         }
     }
 

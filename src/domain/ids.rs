@@ -58,6 +58,10 @@ opaque_id!(
     AccountId
 );
 opaque_id!(
+    /// A login, by the fingerprint of its secret.
+    LoginId
+);
+opaque_id!(
     /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
     ConnId
 );

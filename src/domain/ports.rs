@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::account::PasswordHash;
-use super::agent::Agent;
+use super::agent::{Agent, Availability};
 use super::entry::Entry;
 use super::error::Error;
-use super::ids::{ConnId, SessionId};
+use super::ids::{ConnId, LoginId, SessionId};
 use super::principal::{Person, Principal, Realm};
 use super::session::Session;
 use super::time::Timestamp;
@@ -18,6 +18,8 @@ use super::time::Timestamp;
 pub enum Audience {
     /// Everybody in a session.
     Session(SessionId),
+    /// All connections of a person, by the key.
+    Person(Arc<str>),
     /// Every agent of a realm who is there.
     Agents(Realm),
 }
@@ -70,6 +72,15 @@ pub enum Signal {
         /// What was said.
         entry: Arc<Entry>,
     },
+    /// Somebody came or went, or said whether he is there.
+    Presence {
+        /// Who.
+        person: Person,
+        /// How it stands.
+        status: Availability,
+        /// When.
+        at: Timestamp,
+    },
     /// An agent's availability changed.
     Availability {
         /// Who, as it is now.
@@ -97,6 +108,8 @@ pub enum Credential {
     Token(String),
     /// The company's API key.
     ApiKey(String),
+    /// The secret of a login.
+    Login(String),
 }
 
 /// A token that was issued.
@@ -110,7 +123,8 @@ pub struct IssuedToken {
 
 /// Checks and issues credentials.
 pub trait Authority: Send + Sync + 'static {
-    /// The caller that the credential proves in this realm, or [`Error::WrongKey`] or [`Error::InvalidToken`].
+    /// The caller that the credential proves in this realm, or [`Error::WrongKey`] or [`Error::InvalidToken`]. Logins are in the store, and
+    /// proved by the desk.
     fn verify(&self, realm: Realm, credential: &Credential, now: Timestamp) -> Result<Principal, Error>;
 
     /// A token that names this person, valid from `now`.
@@ -152,6 +166,9 @@ pub enum Verdict {
 /// Hashes and checks passwords. Both are slow on purpose and run beside the async threads, few at a time.
 #[async_trait]
 pub trait Passwords: Send + Sync + 'static {
+    /// The fingerprint under which the login with this secret is stored; the same on every node and after every start.
+    fn fingerprint(&self, secret: &str) -> LoginId;
+
     /// A hash of the present kind, with a salt of its own.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::ids::LoginId;
 use super::time::Timestamp;
 
 /// Who vouches for an id: `u1` of one realm is not `u1` of another.
@@ -14,11 +15,13 @@ pub enum Realm {
     Operators,
     /// The contract of document 004.
     Widget,
+    /// The contract of document 002.
+    Rooms,
 }
 
 impl Realm {
     /// All realms.
-    pub const ALL: [Realm; 3] = [Realm::Support, Realm::Operators, Realm::Widget];
+    pub const ALL: [Realm; 4] = [Realm::Support, Realm::Operators, Realm::Widget, Realm::Rooms];
 
     /// The stable name that stores, tokens and `MOUNTS` carry.
     pub fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Realm {
             Realm::Support => "support",
             Realm::Operators => "operators",
             Realm::Widget => "widget",
+            Realm::Rooms => "rooms",
         }
     }
 
@@ -42,6 +46,8 @@ pub enum Role {
     Visitor,
     /// Who answers.
     Agent,
+    /// Who answers, and says who else does.
+    Admin,
     /// A machine of the company.
     System,
 }
@@ -52,13 +58,14 @@ impl Role {
         match self {
             Role::Visitor => "visitor",
             Role::Agent => "agent",
+            Role::Admin => "admin",
             Role::System => "system",
         }
     }
 
     /// The role of a stored name.
     pub fn named(name: &str) -> Option<Self> {
-        [Role::Visitor, Role::Agent, Role::System].into_iter().find(|r| r.name() == name)
+        [Role::Visitor, Role::Agent, Role::Admin, Role::System].into_iter().find(|r| r.name() == name)
     }
 }
 
@@ -112,6 +119,8 @@ pub enum Principal {
         person: Person,
         /// When the credential ends; live sockets are closed then.
         expires: Option<Timestamp>,
+        /// The login that proves it, which can be taken back.
+        login: Option<LoginId>,
         /// Where the call comes from; a credential alone is [`Peer::Unknown`].
         peer: Peer,
     },
@@ -148,6 +157,14 @@ impl Principal {
         }
     }
 
+    /// The login that proves the caller, if one does.
+    pub fn login(&self) -> Option<&LoginId> {
+        match self {
+            Principal::Person { login, .. } => login.as_ref(),
+            Principal::Delegate { .. } | Principal::Guest { .. } => None,
+        }
+    }
+
     /// The realm the caller belongs to.
     pub fn realm(&self) -> Realm {
         match self {
@@ -159,7 +176,7 @@ impl Principal {
     /// The same caller, calling from there.
     pub fn seen_from(self, peer: Peer) -> Self {
         match self {
-            Principal::Person { person, expires, .. } => Principal::Person { person, expires, peer },
+            Principal::Person { person, expires, login, .. } => Principal::Person { person, expires, login, peer },
             other => other,
         }
     }
@@ -191,8 +208,8 @@ impl Principal {
         }
     }
 
-    /// Whether the caller may do what those who answer may: a privileged one, or an agent.
+    /// Whether the caller may do what those who answer may: a privileged one, an agent or an admin.
     pub fn is_staff(&self) -> bool {
-        self.is_privileged() || self.person().is_some_and(|p| p.role == Role::Agent)
+        self.is_privileged() || self.person().is_some_and(|p| matches!(p.role, Role::Agent | Role::Admin))
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::account::{Account, PasswordHash};
+use super::account::{Account, AccountChange, Login, PasswordHash};
 use super::agent::{Agent, Availability};
 use super::entry::{Draft, Entry, Head};
 use super::error::StoreError;
-use super::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
-use super::principal::{Person, Realm};
+use super::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
+use super::principal::{Person, Realm, Role};
 use super::session::{Assignee, Session, Status};
 use super::time::Timestamp;
 
@@ -224,7 +224,8 @@ pub trait Store: Send + Sync + 'static {
 
     // Accounts.
 
-    /// Stores the account. `false` where its e-mail address, letter by letter, has one in its realm already; of concurrent inserts one is stored.
+    /// Stores the account. `false` where its e-mail address, or its username if it has one, has an account in its realm already, letter by
+    /// letter; of concurrent inserts one is stored.
     async fn insert_account(&self, account: &Account) -> Result<bool, StoreError>;
 
     /// The account, or `None`.
@@ -233,14 +234,31 @@ pub trait Store: Send + Sync + 'static {
     /// The realm's account with exactly this e-mail address, or `None`.
     async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError>;
 
+    /// The realm's accounts with one of these roles, newest first by (`created_at`, id); at most `limit`.
+    async fn list_accounts(&self, realm: Realm, roles: &[Role], limit: u32) -> Result<Vec<Account>, StoreError>;
+
+    /// Changes what the change names, and `updated_at`; the account as it is then, or `None` where there is none.
+    async fn change_account(&self, id: &AccountId, change: &AccountChange, now: Timestamp) -> Result<Option<Account>, StoreError>;
+
     /// How many accounts the realm has.
     async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError>;
 
-    /// Removes the account; harmless where there is none.
+    /// Removes the account and its logins; harmless where there is none.
     async fn remove_account(&self, id: &AccountId) -> Result<(), StoreError>;
 
     /// Replaces the account's password if it is still `from`. Answers whether it was.
     async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError>;
+
+    // Logins.
+
+    /// Stores a login. Removes by the way those of its account that ended before it began.
+    async fn insert_login(&self, login: &Login) -> Result<(), StoreError>;
+
+    /// The login, also one that has ended, or `None`.
+    async fn find_login(&self, id: &LoginId) -> Result<Option<Login>, StoreError>;
+
+    /// Removes the login; answers whether there was one.
+    async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError>;
 
     // The installation.
 

@@ -88,6 +88,7 @@ impl Door {
             outlet: Outlet::new(socket, Arc::clone(&self.errors)),
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
+            login: who.login().cloned(),
             expires: who.expires(),
             joined: Mutex::default(),
             typing: Mutex::default(),

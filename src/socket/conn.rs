@@ -16,7 +16,7 @@ use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line, Typing};
 use crate::domain::desk::Desk;
 use crate::domain::error::Error;
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::{ConnId, LoginId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::time::Timestamp;
 use crate::limit::Place;
@@ -42,6 +42,8 @@ pub(super) struct Conn {
     pub(super) outlet: Outlet,
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) tails: Arc<Tails>,
+    /// The login that it rests on.
+    pub(super) login: Option<LoginId>,
     /// When the credential ends.
     pub(super) expires: Option<Timestamp>,
     /// The sessions it listens to.
@@ -58,6 +60,7 @@ pub(super) struct Conn {
 pub(super) fn room(audience: &Audience) -> String {
     match audience {
         Audience::Session(session) => format!("session:{session}"),
+        Audience::Person(key) => format!("person:{key}"),
         Audience::Agents(realm) => format!("agents:{}", realm.name()),
     }
 }
@@ -201,10 +204,13 @@ impl Conn {
 
     /// Carries out calls until no more will come; answers why.
     async fn serve(&self, desk: &Desk, conversation: &mut dyn Conversation, inbox: &mut Inbox) -> &'static str {
+        let mut revoked = std::pin::pin!(desk.login_ended(self.login.as_ref()));
         loop {
-            let next = match self.patience(desk) {
-                None => Some(inbox.next().await),
-                Some(patience) => tokio::time::timeout(patience, inbox.next()).await.ok(),
+            let next = tokio::select! {
+                biased;
+                () = &mut revoked => return self.dismiss(Farewell::Expired).await,
+                next = inbox.next() => Some(next),
+                () = due(self.patience(desk)) => None,
             };
             let now = desk.now();
             if self.expires.is_some_and(|end| end <= now) {
@@ -238,5 +244,14 @@ impl Conn {
         self.outlet.send_when_able(&self.dialect.farewell(why)).await;
         self.outlet.disconnect().await;
         "server namespace disconnect"
+    }
+}
+
+/// Waits so long, or for ever.
+#[allow(clippy::disallowed_methods, reason = "the connection's task owns this timer: the end of a credential, or of typing")]
+async fn due(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
     }
 }

@@ -50,7 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/sqlite/"]),
     ("fred", &["cluster/", "presence/"]),
     ("jsonwebtoken", &["auth/"]),
-    ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/widget/rest"]),
+    ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/rooms/rest", "dialect/widget/rest"]),
     ("reqwest", &["webhook.rs"]),
     ("clap", &["cli.rs"]),
     ("rpassword", &["cli.rs"]),

@@ -92,7 +92,7 @@ fn values_of_a_wrong_type_or_range_are_refused() {
         ("VISITOR_TOKENS", &["closed"]),
         ("ALLOW_ANONYMOUS", &["maybe"]),
         ("LEGACY_TOKENS_UNTIL", &["next week", "2027-02-30"]),
-        ("MOUNTS", &["rooms@/", "support@/,operators@/", "support"]),
+        ("MOUNTS", &["hall@/", "support@/,operators@/", "support"]),
         ("ADMIN_SIGNUP", &["anybody", "Open"]),
         ("ADMIN_NOTIFICATION_URL", &["hooks.example.com", "ftp://h", "https://u:p@h/x"]),
         ("MAX_CONNECTIONS_PER_IP", &["many", "-5"]),

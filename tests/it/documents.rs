@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use helpline::dialect::{operators, support, widget};
+use helpline::dialect::{operators, rooms, support, widget};
 
 type Names = BTreeSet<String>;
 
@@ -28,6 +28,7 @@ const CONTRACTS: &[Contract] = &[
     },
     Contract { name: "operators", calls: operators::calls::CALLS, paths: operators::rest::PATHS, guards: &[] },
     Contract { name: "widget", calls: widget::calls::CALLS, paths: widget::rest::PATHS, guards: &[] },
+    Contract { name: "rooms", calls: rooms::calls::CALLS, paths: rooms::rest::PATHS, guards: &[] },
 ];
 
 #[test]

@@ -45,7 +45,7 @@ fn key(realm: Realm) -> Principal {
 }
 
 fn agent(realm: Realm, id: &str) -> Principal {
-    Principal::Person { person: Person::new(realm, id, Role::Agent), expires: None, peer: Peer::Unknown }
+    Principal::Person { person: Person::new(realm, id, Role::Agent), expires: None, login: None, peer: Peer::Unknown }
 }
 
 #[tokio::test]

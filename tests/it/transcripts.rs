@@ -128,6 +128,15 @@ transcripts! {
     visitor_send,
 }
 
+transcripts! {
+    rooms:
+    accounts,
+    admin,
+    logins,
+    presence,
+    unknown_paths,
+}
+
 async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -46,7 +46,7 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
         Signal::Joined { session, person, at } if person.role == Role::Agent => {
             Some(operator_joined(session, (&person.id, person.name.as_deref()), *at, None))
         }
-        Signal::Joined { .. } => None,
+        Signal::Joined { .. } | Signal::Presence { .. } => None,
         Signal::Left { session, person, at, .. } => (person.role != Role::System).then(|| {
             let who = json!({
                 "sessionId": session.as_str(), "participantType": sender_type(person.role), "participantId": person.id,
@@ -159,7 +159,7 @@ fn operator_joined(session: &SessionId, (id, name): (&str, Option<&str>), at: Ti
 fn typing(session: &SessionId, person: &Person, is_typing: bool, at: Timestamp) -> Option<Frame> {
     let id = match person.role {
         Role::Visitor => "userId",
-        Role::Agent => "operatorId",
+        Role::Agent | Role::Admin => "operatorId",
         Role::System => return None,
     };
     let who = json!({"sessionId": session.as_str(), "senderType": sender_type(person.role), id: person.id, "timestamp": at.iso()});

@@ -105,7 +105,7 @@ fn availability_of(word: &str) -> Option<Availability> {
 fn sender_type(role: Role) -> &'static str {
     match role {
         Role::Visitor => "user",
-        Role::Agent => "operator",
+        Role::Agent | Role::Admin => "operator",
         Role::System => "system",
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn live_message(entry: &Entry) -> Value {
     });
     match entry.author.role {
         Role::Visitor => view,
-        Role::Agent | Role::System => with(view, [("groupName", Value::Null), ("createdAt", entry.at.iso().into())]),
+        Role::Agent | Role::Admin | Role::System => with(view, [("groupName", Value::Null), ("createdAt", entry.at.iso().into())]),
     }
 }
 
@@ -143,7 +143,7 @@ fn said(entry: &Entry) -> (&str, &'static str) {
 fn sender_id(entry: &Entry) -> &str {
     match entry.author.role {
         Role::System => "system",
-        Role::Visitor | Role::Agent => &entry.author.id,
+        Role::Visitor | Role::Agent | Role::Admin => &entry.author.id,
     }
 }
 

@@ -116,7 +116,7 @@ impl Seat {
             Principal::Guest { .. } => self.visitor.as_ref().is_none_or(|(known, _)| *known.id == *id),
             Principal::Person { person, .. } => match person.role {
                 Role::Visitor => *person.id == *id,
-                Role::Agent => false,
+                Role::Agent | Role::Admin => false,
                 Role::System => true,
             },
             Principal::Delegate { .. } => true,

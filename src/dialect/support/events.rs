@@ -50,7 +50,7 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
                 "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-        Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } => return None,
+        Signal::Opened { .. } | Signal::Said { .. } | Signal::Presence { .. } | Signal::Availability { .. } => return None,
     })
 }
 

@@ -69,7 +69,7 @@ impl Dialect for Support {
 fn user_type(role: Role) -> &'static str {
     match role {
         Role::Visitor => "user",
-        Role::Agent => "agent",
+        Role::Agent | Role::Admin => "agent",
         Role::System => "system",
     }
 }

@@ -71,7 +71,7 @@ impl Dialect for Widget {
 fn sender_type(role: Role) -> &'static str {
     match role {
         Role::Visitor => "user",
-        Role::Agent | Role::System => "admin",
+        Role::Agent | Role::Admin | Role::System => "admin",
     }
 }
 

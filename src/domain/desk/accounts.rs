@@ -1,165 +1,201 @@
-//! Accounts: signing up, logging in, and making them on the command line. Passwords are hashed elsewhere.
+//! Accounts: who may make one, what others see of them, and who is there. Passwords are hashed elsewhere; logging in is in `logins`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Desk;
-use super::rate::Rate;
-use crate::domain::account::{Account, EMAIL_LIMIT};
+use super::callers::allow_staff;
+use crate::domain::account::{Account, AccountChange};
+use crate::domain::agent::Availability;
 use crate::domain::error::Error;
-use crate::domain::ids::AccountId;
-use crate::domain::ports::{SignUp, Verdict};
-use crate::domain::principal::{Peer, Principal, Realm};
+use crate::domain::ids::{AccountId, ConnId};
+use crate::domain::ports::{Audience, SignUp, Signal};
+use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
 
-/// Somebody who has just proved who he is.
+/// How many accounts are listed at most.
+const LIST_LIMIT: u32 = 1_000;
+
+/// An account that is wanted.
 #[derive(Clone, Debug)]
-pub struct LoggedIn {
-    /// The account.
-    pub account: Account,
-    /// A token that names it.
-    pub token: String,
+pub struct NewAccount<'a> {
+    /// The contract it belongs to.
+    pub realm: Realm,
+    /// The part its person plays.
+    pub role: Role,
+    /// The e-mail address.
+    pub email: &'a str,
+    /// The name by which others know it, where the contract has such names.
+    pub username: Option<&'a str>,
+    /// The display name.
+    pub name: Option<&'a str>,
+    /// The password.
+    pub password: &'a str,
+    /// Where in the company it works.
+    pub department: Option<&'a str>,
+    /// What it is good at.
+    pub specialization: Option<&'a str>,
 }
 
-/// How often a minute a password may be tried for one account from one address.
-const TRIES_OF_ACCOUNT_AND_ADDRESS: u32 = 20;
-
-/// How often a minute wrong passwords may be tried for one account, from wherever. Many addresses together can lock its owner out no sooner.
-const FAILURES_OF_ACCOUNT: u32 = 200;
-
-/// How often a minute passwords may be tried from one address, for whatever accounts.
-const TRIES_OF_ADDRESS: u32 = 60;
-
-/// How often a minute one address may sign up.
-const SIGN_UPS_OF_ADDRESS: u32 = 20;
-
-/// Meters whoever tries passwords, or signs up.
-#[derive(Debug)]
-pub(super) struct Tries {
-    of_both: Rate,
-    of_account: Rate,
-    of_address: Rate,
-    sign_ups: Rate,
-}
-
-impl Default for Tries {
-    fn default() -> Self {
-        Self {
-            of_both: Rate::new(Some(TRIES_OF_ACCOUNT_AND_ADDRESS)),
-            of_account: Rate::new(Some(FAILURES_OF_ACCOUNT)),
-            of_address: Rate::new(Some(TRIES_OF_ADDRESS)),
-            sign_ups: Rate::new(Some(SIGN_UPS_OF_ADDRESS)),
-        }
+impl<'a> NewAccount<'a> {
+    /// Of somebody who answers, and is an admin where the realm has them, of whom only this is known. Where people have usernames it is the
+    /// name, else what stands before the `@`.
+    pub fn of_staff(realm: Realm, email: &'a str, password: &'a str, name: Option<&'a str>) -> Self {
+        let before_at = email.split('@').next().unwrap_or(email);
+        let (role, username) = if realm.has_admins() { (Role::Admin, Some(name.unwrap_or(before_at))) } else { (Role::Agent, None) };
+        Self { realm, role, email, username, name, password, department: None, specialization: None }
     }
 }
 
 impl Desk {
-    /// Makes an account for whoever asks, as far as `ADMIN_SIGNUP` allows; who shows a credential of a privileged caller always may.
+    /// Makes an account for whoever asks: of a visitor for everybody, of who answers for admins and privileged callers, and where the realm's
+    /// people sign up for that themselves, as far as `ADMIN_SIGNUP` allows.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where sign-up is closed, [`Error::AccountExists`], [`Error::RateLimited`].
-    pub async fn sign_up(
-        &self,
-        who: Option<&Principal>,
-        (realm, visit): (Realm, (Peer, IpAddr)),
-        (email, password): (&str, &str),
-        name: Option<&str>,
-    ) -> Result<LoggedIn, Error> {
-        let policy = self.authority.sign_up();
-        let invited = who.is_some_and(Principal::is_privileged);
-        if !invited && policy == SignUp::Closed {
-            return Err(Error::Forbidden);
-        }
-        let (peer, address) = visit;
-        if peer == Peer::Unknown {
-            self.tries.sign_ups.take(address.to_string(), self.now()).map_err(too_many)?;
-        }
-        let first_only = !invited && policy == SignUp::First;
-        if first_only && self.store.count_accounts(realm).await? > 0 {
-            return Err(Error::Forbidden);
-        }
-        let account = self.create_account(realm, email, password, name).await?;
+    /// [`Error::Forbidden`], [`Error::AccountExists`], [`Error::RateLimited`].
+    pub async fn sign_up(&self, who: Option<&Principal>, visit: (Peer, IpAddr), new: NewAccount<'_>) -> Result<Account, Error> {
+        let realm = new.realm;
+        let first_only = self.allow_sign_up(who, &new)? && {
+            if self.store.count_accounts(realm).await? > 0 {
+                return Err(Error::Forbidden);
+            }
+            true
+        };
+        self.tries.count_sign_up(visit, self.now())?;
+        let account = self.create_account(new).await?;
         // Of two first ones at once neither may stay by chance: where there is another, this one goes.
         if first_only && self.store.count_accounts(realm).await? > 1 {
             self.store.remove_account(&account.id).await?;
             return Err(Error::Forbidden);
         }
-        self.logged_in(account)
+        tracing::info!(account.id = %account.id, role = account.role.name(), "an account was made");
+        Ok(account)
+    }
+
+    /// Whether the caller may make the account; `true` where only as the realm's first one.
+    fn allow_sign_up(&self, who: Option<&Principal>, new: &NewAccount<'_>) -> Result<bool, Error> {
+        let is_admin = |w: &Principal| w.person().is_some_and(|p| p.role == Role::Admin && p.realm == new.realm);
+        if new.role == Role::Visitor || who.is_some_and(|w| w.is_privileged() || is_admin(w)) {
+            return Ok(false);
+        }
+        match self.authority.sign_up() {
+            SignUp::Open if new.realm.lets_agents_sign_up() => Ok(false),
+            SignUp::First if new.realm.lets_agents_sign_up() => Ok(true),
+            _ => Err(Error::Forbidden),
+        }
     }
 
     /// Makes an account. The caller has the right to: the command line, or [`Desk::sign_up`].
     ///
     /// # Errors
     /// [`Error::AccountExists`].
-    pub async fn create_account(&self, realm: Realm, email: &str, password: &str, name: Option<&str>) -> Result<Account, Error> {
-        if self.store.find_account_by_email(realm, email).await?.is_some() {
+    pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Account, Error> {
+        if self.store.find_account_by_email(new.realm, new.email).await?.is_some() {
             return Err(Error::AccountExists);
         }
+        let (text, now) = (|t: Option<&str>| t.map(Arc::from), self.now());
         let account = Account {
             id: AccountId::random(),
-            realm,
-            email: email.into(),
-            name: name.map(Arc::from),
-            password: self.passwords.hash(password).await?,
-            created_at: self.now(),
+            realm: new.realm,
+            role: new.role,
+            email: new.email.into(),
+            username: text(new.username),
+            name: text(new.name),
+            password: self.passwords.hash(new.password).await?,
+            department: text(new.department),
+            specialization: text(new.specialization),
+            status: Availability::Offline,
+            created_at: now,
+            updated_at: now,
+            seen_at: now,
         };
         if self.store.insert_account(&account).await? { Ok(account) } else { Err(Error::AccountExists) }
     }
 
-    /// Lets in who knows the password. A hash of an older kind is replaced by the way. An unknown address takes as long as a wrong password.
+    /// The caller's own account.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::RateLimited`] after too many tries for the account from this address, and where the address is not
-    /// trusted after too many from it, or too many wrong ones for the account from everywhere.
-    pub async fn log_in(&self, realm: Realm, visit: (Peer, IpAddr), email: &str, password: &str) -> Result<LoggedIn, Error> {
-        // What cannot be an address is not counted either: the counters would hold it.
-        if email.len() > EMAIL_LIMIT {
-            return Err(Error::WrongPassword);
-        }
-        let of_account = format!("{}:{email}", realm.name());
-        self.slow_down(visit, &of_account)?;
-        let account = self.store.find_account_by_email(realm, email).await?;
-        let verdict = self.passwords.check(password, account.as_ref().map(|a| &a.password)).await?;
-        let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
-            if visit.0 == Peer::Unknown {
-                // Enough are left, or this try would have been refused.
-                let _ = self.tries.of_account.take(of_account, self.now());
-            }
-            return Err(Error::WrongPassword);
-        };
-        if verdict == Verdict::RightButOld {
-            self.renew(&account, password).await;
-        }
-        self.logged_in(account)
+    /// [`Error::Unauthenticated`] for callers without one.
+    pub async fn own_account(&self, who: &Principal) -> Result<Account, Error> {
+        let person = who.person().ok_or(Error::Unauthenticated)?;
+        self.store.find_account(&AccountId::stored(person.id.clone())).await?.ok_or(Error::Unauthenticated)
     }
 
-    /// Replaces a hash of an older kind. Where that fails the next login tries again.
-    async fn renew(&self, account: &Account, password: &str) {
-        let renewed = match self.passwords.hash(password).await {
-            Ok(hash) => self.store.replace_password(&account.id, &account.password, &hash).await.map_err(Into::into),
-            Err(error) => Err(error),
-        };
-        match renewed {
-            Ok(_) => tracing::info!(account.id = %account.id, "a password hash of an older kind was replaced"),
-            Err(error) => tracing::warn!(account.id = %account.id, %error, "a password hash of an older kind could not be replaced now"),
+    /// Lets admins and privileged callers through.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub fn demand_admin(&self, who: &Principal) -> Result<(), Error> {
+        allow_admin(who)
+    }
+
+    /// The realm's accounts with one of these roles, newest first, at most 1,000. Those who answer see everybody, others only who answers.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn accounts(&self, who: &Principal, roles: &[Role]) -> Result<Vec<Account>, Error> {
+        if who.person().is_none() || roles.contains(&Role::Visitor) {
+            allow_staff(who)?;
+        }
+        Ok(self.store.list_accounts(who.realm(), roles, LIST_LIMIT).await?)
+    }
+
+    /// Sets what the account's person declares: its own, or for admins anybody's. Tells those who answer.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::AccountNotFound`].
+    pub async fn declare_status(&self, who: &Principal, id: &AccountId, status: Availability) -> Result<Account, Error> {
+        let is_own = who.person().is_some_and(|p| *p.id == *id.as_str());
+        if !is_own {
+            allow_admin(who)?;
+        }
+        let known = self.store.find_account(id).await?.filter(|a| a.realm == who.realm()).ok_or(Error::AccountNotFound)?;
+        self.change_status(&known, status).await
+    }
+
+    async fn change_status(&self, account: &Account, status: Availability) -> Result<Account, Error> {
+        let now = self.now();
+        let change = AccountChange { status: Some(status), seen_at: Some(now) };
+        let account = self.store.change_account(&account.id, &change, now).await?.ok_or(Error::AccountNotFound)?;
+        let person = account.person();
+        let to = [Audience::Agents(account.realm), Audience::Person(person.key().into())];
+        self.announce.signal(&to, Signal::Presence { person, status, at: now }, None);
+        Ok(account)
+    }
+
+    /// Notes a connection of a person with an account, who is online with the first one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn person_arrived(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
+        let _turn = self.arrivals.take(&person.key()).await;
+        self.attendance.arrived(&person.key(), conn);
+        self.see(person, Availability::Online).await
+    }
+
+    /// Forgets a connection; with the last one the person is offline.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn person_left(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
+        let _turn = self.arrivals.take(&person.key()).await;
+        if self.attendance.left(&person.key(), conn) { self.see(person, Availability::Offline).await } else { Ok(()) }
+    }
+
+    async fn see(&self, person: &Person, status: Availability) -> Result<(), Error> {
+        match self.store.find_account(&AccountId::stored(person.id.clone())).await? {
+            Some(account) => self.change_status(&account, status).await.map(drop),
+            None => Ok(()),
         }
     }
 
-    /// Counts a try of an account from an address.
-    fn slow_down(&self, (peer, address): (Peer, IpAddr), account: &str) -> Result<(), Error> {
-        let (tries, now) = (&self.tries, self.now());
-        if peer == Peer::Unknown {
-            tries.of_account.look(account, now).map_err(too_many)?;
-            tries.of_address.take(address.to_string(), now).map_err(too_many)?;
-        }
-        tries.of_both.take(format!("{account}\n{address}"), now).map_err(too_many)
-    }
-
-    fn logged_in(&self, account: Account) -> Result<LoggedIn, Error> {
-        let token = self.authority.issue(&account.person(), self.now())?.token;
-        Ok(LoggedIn { account, token })
+    /// A connection of the person, if there is one on this node.
+    pub fn connection_of(&self, person: &Person) -> Option<ConnId> {
+        self.attendance.connection(&person.key())
     }
 }
 
-fn too_many(retry_after_ms: u64) -> Error {
-    Error::RateLimited { retry_after_ms }
+/// Lets only admins and privileged callers through.
+pub(super) fn allow_admin(who: &Principal) -> Result<(), Error> {
+    let is_admin = who.person().is_some_and(|p| p.role == Role::Admin);
+    if is_admin || who.is_privileged() { Ok(()) } else { allow_staff(who).and(Err(Error::Forbidden)) }
 }

@@ -98,7 +98,7 @@ impl Desk {
         // First, so that whatever a crash leaves of this is known to end with the connections.
         self.store.set_attended(agent, true).await?;
         let agent = self.declare(agent, to, Some(conn)).await?;
-        self.attendance.arrived(&agent.id, conn);
+        self.attendance.arrived(agent.id.as_str(), conn);
         drop(turn);
         Ok(agent)
     }
@@ -120,7 +120,7 @@ impl Desk {
         let turn = self.comings.take(&agent.id).await;
         self.store.set_attended(&agent.id, true).await?;
         let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, None).await?;
-        self.attendance.arrived(&agent.id, conn);
+        self.attendance.arrived(agent.id.as_str(), conn);
         drop(turn);
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));
@@ -136,7 +136,7 @@ impl Desk {
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
         // Between finding that it was the last one and writing so, no other may come.
         let _turn = self.comings.take(agent).await;
-        if self.attendance.left(agent, conn) { self.vanish(agent, Some(conn)).await } else { Ok(()) }
+        if self.attendance.left(agent.as_str(), conn) { self.vanish(agent, Some(conn)).await } else { Ok(()) }
     }
 
     /// Makes those agents away who were there by connections that are gone without a word: this process, or the store, did not live to see it. Only
@@ -148,7 +148,7 @@ impl Desk {
         for realm in Realm::ALL {
             for agent in self.store.list_agents(realm).await?.into_iter().filter(|a| a.attended) {
                 let _turn = self.comings.take(&agent.id).await;
-                if !self.attendance.is_here(&agent.id) {
+                if !self.attendance.is_here(agent.id.as_str()) {
                     self.vanish(&agent.id, None).await?;
                 }
             }

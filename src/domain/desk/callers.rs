@@ -9,16 +9,20 @@ use crate::domain::ports::{Credential, IssuedToken};
 use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
 
 impl Desk {
-    /// The caller whom the credential proves, calling from `peer`. In realms with accounts an agent's account must still exist.
+    /// The caller whom the credential proves, calling from `peer`. In realms with accounts an agent's account must still exist, and
+    /// a login must be stored and not have ended.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without one, [`Error::WrongKey`], [`Error::InvalidToken`].
     pub async fn authenticate(&self, realm: Realm, credential: Option<&Credential>, peer: Peer) -> Result<Principal, Error> {
         let credential = credential.ok_or(Error::Unauthenticated)?;
+        if let Credential::Login(secret) = credential {
+            return Ok(self.authenticate_login(realm, secret).await?.seen_from(peer));
+        }
         match self.authority.verify(realm, credential, self.now())?.seen_from(peer) {
-            Principal::Person { person, expires, peer } if realm.has_accounts() && person.role == Role::Agent => {
+            Principal::Person { person, expires, login, peer } if realm.has_accounts() && person.role == Role::Agent => {
                 let person = self.stored_person(&person).await?;
-                Ok(Principal::Person { person, expires, peer })
+                Ok(Principal::Person { person, expires, login, peer })
             }
             other => Ok(other),
         }

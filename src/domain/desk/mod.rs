@@ -9,27 +9,30 @@ mod agents;
 mod attendance;
 mod turns;
 mod accounts;
+mod logins;
 mod reports;
 mod repair;
 mod rate;
+mod tries;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{AgentId, ConnId, SessionId};
+use super::ids::{AgentId, ConnId, LoginId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
-use accounts::Tries;
 use attendance::Attendance;
 use rate::Rate;
+use tries::Tries;
 use turns::Turns;
 
-pub use accounts::LoggedIn;
+pub use accounts::NewAccount;
 pub use agents::Choice;
+pub use logins::LoggedIn;
 pub use messages::{Post, Posted};
 pub use reading::{History, Reading, Resumed};
 pub use reports::Report;
@@ -50,11 +53,15 @@ pub struct Desk {
     attendance: Attendance,
     /// Connections of one agent come and go one after the other on this node.
     comings: Turns<AgentId>,
+    /// The same of people with accounts, by their keys.
+    arrivals: Turns<String>,
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
     /// turn never waits for `queue`.
     takings: Turns<SessionId>,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
+    /// Logins that were taken back, for the sockets that rest on them.
+    revoked: tokio::sync::broadcast::Sender<LoginId>,
     posts: Rate,
     joins: Rate,
     /// What callers without a credential post from one address, whichever sessions they name.
@@ -71,6 +78,9 @@ const CROWD: u32 = 20;
 
 /// How many sessions callers without a credential may open in a minute from one address.
 const OPENINGS_PER_MINUTE: u32 = 300;
+
+/// How many logins may be taken back before the slowest socket has heard of the first; it asks the store then.
+const REVOCATIONS: usize = 256;
 
 /// The outer parts that a desk works with.
 pub struct Ports {
@@ -100,8 +110,10 @@ impl Desk {
             turn: AtomicUsize::new(0),
             attendance: Attendance::default(),
             comings: Turns::default(),
+            arrivals: Turns::default(),
             takings: Turns::default(),
             touched: Mutex::default(),
+            revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 
-use crate::domain::account::{Account, PasswordHash};
+use crate::domain::account::{Account, Login, PasswordHash};
 use crate::domain::agent::{Agent, Availability};
-use crate::domain::entry::{Body, Content, Entry, Form, Head, Message};
+use crate::domain::entry::{Content, Entry, Head, Message};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
-use crate::domain::principal::{Person, Realm, Role};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
+use crate::domain::principal::{Person, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::time::Timestamp;
 use crate::store::search;
+
+use super::reader::Reader;
 
 /// An id as it is stored: 24 lower-case hex digits as an ObjectId, all else as a string.
 pub(super) fn id(text: &str) -> Bson {
@@ -196,7 +198,7 @@ pub(super) fn to_slots(document: &Document) -> Result<Vec<(SessionId, Timestamp)
     let agent = Reader::new("agent", document);
     let slots = document.get_array("slots").map_err(|_| agent.corrupt("slots"))?;
     let read = |slot: &Bson| {
-        let slot = Reader { document: slot.as_document().ok_or_else(|| agent.corrupt("slots"))?, ..agent };
+        let slot = agent.inside(slot.as_document().ok_or_else(|| agent.corrupt("slots"))?);
         Ok((SessionId::stored(slot.id("session")?), slot.moment("at")?))
     };
     slots.iter().map(read).collect()
@@ -207,24 +209,60 @@ pub(super) fn from_account(account: &Account) -> Document {
     let mut document = doc! {
         "_id": id(account.id.as_str()),
         "realm": account.realm.name(),
+        "role": account.role.name(),
         "email": &*account.email,
         "password": account.password.expose(),
+        "status": account.status.name(),
         "createdAt": moment(account.created_at),
+        "updatedAt": moment(account.updated_at),
+        "seenAt": moment(account.seen_at),
     };
+    put(&mut document, "username", account.username.as_deref().map(Bson::from));
     put(&mut document, "name", account.name.as_deref().map(Bson::from));
+    put(&mut document, "department", account.department.as_deref().map(Bson::from));
+    put(&mut document, "specialization", account.specialization.as_deref().map(Bson::from));
     document
 }
 
-/// The account of a document.
+/// The account of a document. One of an earlier version is an agent's, who was last there when it was created.
 pub(super) fn to_account(document: &Document) -> Result<Account, StoreError> {
     let read = Reader::new("account", document);
+    let created_at = read.moment("createdAt")?;
     Ok(Account {
         id: AccountId::stored(read.id("_id")?),
         realm: read.realm("realm")?,
+        role: read.named_or("role", Role::named, Role::Agent)?,
         email: read.text("email")?.into(),
+        username: read.optional_text("username")?,
         name: read.optional_text("name")?,
         password: PasswordHash::stored(read.text("password")?),
+        department: read.optional_text("department")?,
+        specialization: read.optional_text("specialization")?,
+        status: read.named_or("status", Availability::named, Availability::Offline)?,
+        created_at,
+        updated_at: read.optional_moment("updatedAt")?.unwrap_or(created_at),
+        seen_at: read.optional_moment("seenAt")?.unwrap_or(created_at),
+    })
+}
+
+/// The document of a login.
+pub(super) fn from_login(login: &Login) -> Document {
+    doc! {
+        "_id": id(login.id.as_str()),
+        "account": id(login.account.as_str()),
+        "createdAt": moment(login.created_at),
+        "expiresAt": moment(login.expires_at),
+    }
+}
+
+/// The login of a document.
+pub(super) fn to_login(document: &Document) -> Result<Login, StoreError> {
+    let read = Reader::new("login", document);
+    Ok(Login {
+        id: LoginId::stored(read.id("_id")?),
+        account: AccountId::stored(read.id("account")?),
         created_at: read.moment("createdAt")?,
+        expires_at: read.moment("expiresAt")?,
     })
 }
 
@@ -258,112 +296,5 @@ fn put_agent(document: &mut Document, agent: Option<&Assignee>) {
     if let Some(agent) = agent {
         document.insert("agentId", id(agent.id.as_str()));
         document.insert("agentName", &*agent.name);
-    }
-}
-
-/// Reads fields of one document; its errors name the document and the field, never a value.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    what: &'static str,
-    of: &'a Document,
-    document: &'a Document,
-}
-
-impl<'a> Reader<'a> {
-    fn new(what: &'static str, document: &'a Document) -> Self {
-        Self { what, of: document, document }
-    }
-
-    fn corrupt(&self, field: &str) -> StoreError {
-        let id = match self.of.get("_id") {
-            Some(Bson::ObjectId(id)) => id.to_hex(),
-            Some(Bson::String(id)) => id.clone(),
-            _ => "without id".to_owned(),
-        };
-        StoreError::Corrupt(format!("field {field} of {} {id}", self.what))
-    }
-
-    /// The value of a field; null counts as absent.
-    fn optional(&self, field: &str) -> Option<&'a Bson> {
-        self.document.get(field).filter(|v| !matches!(v, Bson::Null))
-    }
-
-    fn text(&self, field: &str) -> Result<&'a str, StoreError> {
-        self.optional(field).and_then(Bson::as_str).ok_or_else(|| self.corrupt(field))
-    }
-
-    fn optional_text(&self, field: &str) -> Result<Option<Arc<str>>, StoreError> {
-        self.optional(field).map(|_| self.text(field).map(Arc::from)).transpose()
-    }
-
-    fn id(&self, field: &str) -> Result<Arc<str>, StoreError> {
-        match self.optional(field) {
-            Some(Bson::ObjectId(id)) => Ok(id.to_hex().into()),
-            Some(Bson::String(id)) => Ok(id.as_str().into()),
-            _ => Err(self.corrupt(field)),
-        }
-    }
-
-    fn number(&self, field: &str) -> Result<u64, StoreError> {
-        let number = match self.optional(field) {
-            Some(Bson::Int32(n)) => u64::try_from(*n).ok(),
-            Some(Bson::Int64(n)) => u64::try_from(*n).ok(),
-            _ => None,
-        };
-        number.ok_or_else(|| self.corrupt(field))
-    }
-
-    fn number_or(&self, field: &str, absent: u64) -> Result<u64, StoreError> {
-        self.optional(field).map_or(Ok(absent), |_| self.number(field))
-    }
-
-    fn flag_or(&self, field: &str, absent: bool) -> Result<bool, StoreError> {
-        self.optional(field).map_or(Ok(absent), |v| v.as_bool().ok_or_else(|| self.corrupt(field)))
-    }
-
-    fn moment(&self, field: &str) -> Result<Timestamp, StoreError> {
-        let date = self.optional(field).and_then(Bson::as_datetime).ok_or_else(|| self.corrupt(field))?;
-        Ok(Timestamp(date.timestamp_millis()))
-    }
-
-    fn optional_moment(&self, field: &str) -> Result<Option<Timestamp>, StoreError> {
-        self.optional(field).map(|_| self.moment(field)).transpose()
-    }
-
-    fn realm(&self, field: &str) -> Result<Realm, StoreError> {
-        Realm::named(self.text(field)?).ok_or_else(|| self.corrupt(field))
-    }
-
-    fn person(&self, [realm, id, role, name, email]: [&str; 5]) -> Result<Person, StoreError> {
-        Ok(Person {
-            realm: self.realm(realm)?,
-            id: self.text(id)?.into(),
-            role: Role::named(self.text(role)?).ok_or_else(|| self.corrupt(role))?,
-            name: self.optional_text(name)?,
-            email: self.optional_text(email)?,
-        })
-    }
-
-    fn agent(&self) -> Result<Option<Assignee>, StoreError> {
-        if self.optional("agentId").is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Assignee { id: AgentId::stored(self.id("agentId")?), name: self.text("agentName")?.into() }))
-    }
-    fn availability(&self) -> Result<Availability, StoreError> {
-        match self.optional("availability") {
-            Some(_) => Availability::named(self.text("availability")?).ok_or_else(|| self.corrupt("availability")),
-            None if self.flag_or("isOnline", false)? => Ok(Availability::Online),
-            None => Ok(Availability::Offline),
-        }
-    }
-
-    fn message(&self) -> Result<Message, StoreError> {
-        let form = self.optional("form").map(|_| self.text("form")).transpose()?;
-        Ok(Message {
-            body: Body::stored(self.text("message")?),
-            form: form.map_or(Some(Form::Text), Form::named).ok_or_else(|| self.corrupt("form"))?,
-            signed: self.flag_or("signed", true)?,
-        })
     }
 }

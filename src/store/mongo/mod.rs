@@ -8,9 +8,11 @@ mod commit;
 mod heads;
 mod agents;
 mod accounts;
+mod logins;
 mod meta;
 
 mod documents;
+mod reader;
 mod errors;
 
 use std::time::Duration;
@@ -20,12 +22,12 @@ use bson::Document;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
 
-use crate::domain::account::{Account, PasswordHash};
+use crate::domain::account::{Account, AccountChange, Login, PasswordHash};
 use crate::domain::agent::{Agent, Availability};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
-use crate::domain::principal::{Person, Realm};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
+use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
@@ -50,6 +52,7 @@ pub struct Mongo {
     sessions: Collection<Document>,
     agents: Collection<Document>,
     accounts: Collection<Document>,
+    logins: Collection<Document>,
     meta: Collection<Document>,
     log: Log,
     committer: Committer,
@@ -214,16 +217,36 @@ impl Store for Mongo {
         limited("find_account_by_email", accounts::find_by_email(&self.accounts, realm, email)).await
     }
 
+    async fn list_accounts(&self, realm: Realm, roles: &[Role], limit: u32) -> Result<Vec<Account>, StoreError> {
+        limited("list_accounts", accounts::list(&self.accounts, realm, roles, limit)).await
+    }
+
+    async fn change_account(&self, id: &AccountId, change: &AccountChange, now: Timestamp) -> Result<Option<Account>, StoreError> {
+        limited("change_account", accounts::change(&self.accounts, id, change, now)).await
+    }
+
     async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError> {
         limited("count_accounts", accounts::count(&self.accounts, realm)).await
     }
 
     async fn remove_account(&self, id: &AccountId) -> Result<(), StoreError> {
-        limited("remove_account", accounts::remove(&self.accounts, id)).await
+        limited("remove_account", accounts::remove(&self.accounts, &self.logins, id)).await
     }
 
     async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
         limited("replace_password", accounts::replace_password(&self.accounts, id, from, to)).await
+    }
+
+    async fn insert_login(&self, login: &Login) -> Result<(), StoreError> {
+        limited("insert_login", logins::insert(&self.logins, login)).await
+    }
+
+    async fn find_login(&self, id: &LoginId) -> Result<Option<Login>, StoreError> {
+        limited("find_login", logins::find(&self.logins, id)).await
+    }
+
+    async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError> {
+        limited("remove_login", logins::remove(&self.logins, id)).await
     }
 
     async fn first_start(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

@@ -13,7 +13,7 @@ use crate::domain::error::StoreError;
 
 use super::commit::Committer;
 use super::entries::{self, Log, SESSION_SEQ};
-use super::{Mongo, accounts, agents, sessions, within};
+use super::{Mongo, accounts, agents, logins, sessions, within};
 
 /// How long opening may take; a restored dump builds its indexes in it.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
@@ -43,16 +43,17 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         let name = database.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
         let client = Client::with_options(options)?;
         let (database, replicated) = connect(&client, &name).await?;
-        let [sessions, messages, agents, accounts, meta] =
-            ["sessions", "messages", "agents", "accounts", "meta"].map(|c| database.collection::<Document>(c));
+        let [sessions, messages, agents, accounts, logins, meta] =
+            ["sessions", "messages", "agents", "accounts", "logins", "meta"].map(|c| database.collection::<Document>(c));
         refuse_foreign(&sessions, &messages, &name).await?;
         sessions.create_indexes(sessions::indexes()).await?;
         messages.create_indexes(entries::indexes()).await?;
         agents.create_indexes(agents::indexes()).await?;
         accounts.create_indexes(accounts::indexes()).await?;
+        logins.create_indexes(logins::indexes()).await?;
         let log = Log::new(messages, meta.clone(), replicated);
         log.prepare().await?;
-        Ok(Mongo { database, sessions, agents, accounts, meta, committer: Committer::start(log.clone()), log })
+        Ok(Mongo { database, sessions, agents, accounts, logins, meta, committer: Committer::start(log.clone()), log })
     })
     .await
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod agents;
 mod entries;
+mod logins;
 mod meta;
 mod sessions;
 
@@ -25,12 +26,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::domain::account::{Account, PasswordHash};
+use crate::domain::account::{Account, AccountChange, Login, PasswordHash};
 use crate::domain::agent::{Agent, Availability};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, SessionId};
-use crate::domain::principal::{Person, Realm};
+use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
+use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
@@ -274,6 +275,16 @@ impl Store for Sqlite {
         self.readers.run(move |conn| accounts::find_by_email(conn, realm, &email)).await
     }
 
+    async fn list_accounts(&self, realm: Realm, roles: &[Role], limit: u32) -> Result<Vec<Account>, StoreError> {
+        let roles = roles.to_vec();
+        self.readers.run(move |conn| accounts::list(conn, realm, &roles, limit)).await
+    }
+
+    async fn change_account(&self, id: &AccountId, change: &AccountChange, now: Timestamp) -> Result<Option<Account>, StoreError> {
+        let (id, change) = (id.clone(), change.clone());
+        self.writer.run(move |conn| accounts::change(conn, &id, &change, now)).await
+    }
+
     async fn count_accounts(&self, realm: Realm) -> Result<u64, StoreError> {
         self.readers.run(move |conn| accounts::count(conn, realm)).await
     }
@@ -286,6 +297,21 @@ impl Store for Sqlite {
     async fn replace_password(&self, id: &AccountId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
         let (id, from, to) = (id.clone(), from.clone(), to.clone());
         self.writer.run(move |conn| accounts::replace_password(conn, &id, &from, &to)).await
+    }
+
+    async fn insert_login(&self, login: &Login) -> Result<(), StoreError> {
+        let login = login.clone();
+        self.writer.run(move |conn| logins::insert(conn, &login)).await
+    }
+
+    async fn find_login(&self, id: &LoginId) -> Result<Option<Login>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |conn| logins::find(conn, &id)).await
+    }
+
+    async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |conn| logins::remove(conn, &id)).await
     }
 
     async fn first_start(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

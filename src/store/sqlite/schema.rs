@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -129,6 +129,30 @@ const ATTENDED: &str = "
 ALTER TABLE agents ADD COLUMN attended INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What the contract with rooms needs: accounts with a role and a username, that come and go, and logins.
+///
+/// An account from before is an agent's, who was last there when it was created. No foreign key: whoever uses a login looks its account up.
+const ACCOUNTS: &str = "
+ALTER TABLE accounts ADD COLUMN role TEXT NOT NULL DEFAULT 'agent';
+ALTER TABLE accounts ADD COLUMN username TEXT;
+ALTER TABLE accounts ADD COLUMN department TEXT;
+ALTER TABLE accounts ADD COLUMN specialization TEXT;
+ALTER TABLE accounts ADD COLUMN status TEXT NOT NULL DEFAULT 'offline';
+ALTER TABLE accounts ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
+UPDATE accounts SET updated_at = created_at, seen_at = created_at;
+CREATE UNIQUE INDEX accounts_username ON accounts (realm, username) WHERE username IS NOT NULL;
+CREATE INDEX accounts_created ON accounts (realm, created_at, id);
+
+CREATE TABLE logins (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    account    TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX logins_account ON logins (account, expires_at);
+";
+
 /// Makes the connection the durable writer of a database with the present tables.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
@@ -168,9 +192,10 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::{Account, Login, PasswordHash};
     use crate::domain::agent::{Agent, Availability};
     use crate::domain::entry::{Body, Entry};
-    use crate::domain::ids::{AgentId, SessionId};
+    use crate::domain::ids::{AccountId, AgentId, LoginId, SessionId};
     use crate::domain::principal::{Person, Realm, Role};
     use crate::domain::session::{Assignee, Session, Status};
     use crate::domain::store::{Inserted, SessionQuery, Store};
@@ -186,6 +211,7 @@ mod tests {
         conn.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(prepare(&mut conn), Err(StoreError::Foreign(what)) if what.contains("99")));
     }
+
     /// A database as the server before the second step left it.
     fn old_database(folder: &std::path::Path) {
         let conn = Connection::open(folder.join("helpline.db")).unwrap();
@@ -236,5 +262,46 @@ mod tests {
         assert_eq!(store.first_start(Timestamp(99)).await.unwrap(), Timestamp(4));
         store.finish_session(&id, 3, Timestamp(9), "done").await.unwrap().unwrap();
         assert_eq!(store.insert_session(&fresh, Some("support:V1")).await.unwrap(), Inserted::Created);
+    }
+
+    #[tokio::test]
+    async fn accounts_of_the_second_version_are_agents_who_were_last_there_when_they_were_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = Connection::open(folder.path().join("helpline.db")).unwrap();
+        conn.execute_batch(FIRST).unwrap();
+        conn.execute_batch(SECOND).unwrap();
+        conn.pragma_update(None, "user_version", 2).unwrap();
+        conn.execute_batch(
+            "INSERT INTO accounts VALUES ('p1', 'widget', 'ann@example.org', 'Ann', 'h1', 5), ('p2', 'widget', 'b', NULL, 'h2', 7);",
+        )
+        .unwrap();
+        drop(conn);
+        let account = |id: &str, email: &str, name: Option<&str>, hash: &str, at: i64| Account {
+            id: AccountId::stored(id),
+            realm: Realm::Widget,
+            role: Role::Agent,
+            email: email.into(),
+            username: None,
+            name: name.map(Into::into),
+            password: PasswordHash::stored(hash),
+            department: None,
+            specialization: None,
+            status: Availability::Offline,
+            created_at: Timestamp(at),
+            updated_at: Timestamp(at),
+            seen_at: Timestamp(at),
+        };
+        let (ann, bob) = (account("p1", "ann@example.org", Some("Ann"), "h1", 5), account("p2", "b", None, "h2", 7));
+        for _ in 0..2 {
+            let store = Sqlite::open(folder.path()).await.unwrap();
+            let listed = store.list_accounts(Realm::Widget, &[Role::Agent], 9).await.unwrap();
+            assert_eq!(listed, [bob.clone(), ann.clone()], "opened again, it takes no step twice");
+        }
+        let store = Sqlite::open(folder.path()).await.unwrap();
+        assert!(!store.insert_account(&account("p3", "b", None, "h3", 9)).await.unwrap());
+        assert!(store.insert_account(&Account { username: Some("bob".into()), ..account("p3", "c", None, "h3", 9) }).await.unwrap());
+        let login = Login { id: LoginId::stored("f"), account: ann.id.clone(), created_at: Timestamp(6), expires_at: Timestamp(8) };
+        store.insert_login(&login).await.unwrap();
+        assert_eq!(store.find_login(&login.id).await.unwrap(), Some(login));
     }
 }

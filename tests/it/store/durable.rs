@@ -1,12 +1,13 @@
 //! What is stored comes back as it was, also after the store was closed and opened again.
 
-use helpline::domain::account::Account;
+use helpline::domain::account::{Account, Login};
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::entry::{Form, Message};
 use helpline::domain::store::{Listed, SessionQuery, Totals};
 
-use super::accounts::account;
+use super::accounts::named;
 use super::agents::seeded;
+use super::logins::login;
 use super::*;
 
 pub(super) async fn texts_survive_byte_for_byte(store: Arc<dyn Store>) {
@@ -75,6 +76,7 @@ pub(super) struct Kept {
     slots: Vec<(AgentId, SessionId)>,
     listed: Listed,
     account: Account,
+    login: Login,
     totals: Totals,
     first_start: Timestamp,
 }
@@ -99,8 +101,10 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     store.mark_session_read(&waiting, 3).await.unwrap().unwrap();
     store.reopen_session(&waiting, 2, at(4), "new").await.unwrap();
     store.touch_session(&active, Some(at(6))).await.unwrap();
-    let account = account("ann@example.org");
+    let account = named("ann@example.org", "ann");
     assert!(store.insert_account(&account).await.unwrap());
+    let login = login("5f", &account.id, 0, 50);
+    store.insert_login(&login).await.unwrap();
     let mut sessions = Vec::new();
     for id in [&waiting, &active, &ended] {
         sessions.push(store.find_session(id).await.unwrap().unwrap());
@@ -112,6 +116,7 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
         slots: store.list_slots(Realm::Support, at(1)).await.unwrap(),
         listed: store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap(),
         account,
+        login,
         totals: store.totals(Realm::Support).await.unwrap(),
         first_start,
     }
@@ -135,6 +140,8 @@ impl Kept {
         assert_eq!((waiting.label.as_deref(), waiting.state_seq, waiting.read_ordinal), (Some("new"), 2, 3));
         assert_eq!(store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap(), self.listed);
         assert_eq!(store.find_account(&self.account.id).await.unwrap().as_ref(), Some(&self.account));
+        assert!(!store.insert_account(&named("new@example.org", "ann")).await.unwrap());
+        assert_eq!(store.find_login(&self.login.id).await.unwrap().as_ref(), Some(&self.login));
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), self.agents);
         assert_eq!(self.slots, [(AgentId::seeded(1), active.clone())]);
         assert_eq!(store.list_slots(Realm::Support, at(1)).await.unwrap(), self.slots);

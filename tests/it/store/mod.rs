@@ -21,6 +21,7 @@ mod assign;
 mod durable;
 mod last;
 mod lists;
+mod logins;
 mod pages;
 mod sessions;
 mod states;
@@ -80,6 +81,17 @@ macro_rules! contract_suite {
             accounts::one_of_many_inserts_of_an_address_is_stored,
             accounts::a_removed_account_frees_its_address,
             accounts::a_password_is_replaced_by_one_of_many,
+            accounts::a_username_has_one_account_in_its_realm,
+            accounts::one_of_many_inserts_of_a_username_is_stored,
+            accounts::a_removed_account_frees_its_username,
+            accounts::accounts_are_listed_by_role_newest_first,
+            accounts::a_change_of_an_account_is_what_it_names,
+            accounts::changes_of_an_account_that_race_do_not_undo_one_another,
+            logins::a_login_is_found_until_one_removes_it,
+            logins::a_login_is_never_replaced_by_another_with_its_id,
+            logins::a_login_removes_those_of_its_account_that_ended_before_it,
+            logins::logins_of_one_account_that_race_are_all_stored,
+            logins::a_removed_account_takes_its_logins_with_it,
             durable::texts_survive_byte_for_byte,
             durable::people_survive_whole,
             durable::the_first_start_stays,

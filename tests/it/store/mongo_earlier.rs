@@ -1,14 +1,17 @@
 //! Documents that an earlier version of this server wrote: they lack the newer fields, are read with their defaults, and change as new ones do.
 
 use bson::{Document, doc};
+use helpline::domain::account::{Account, AccountChange};
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::entry::{Body, Content};
+use helpline::domain::error::StoreError;
 use helpline::domain::ids::{AgentId, SessionId};
 use helpline::domain::principal::{Person, Realm, Role};
 use helpline::domain::session::{Session, Status};
 use helpline::domain::store::{Inserted, SessionQuery, Store};
 use helpline::domain::time::Timestamp;
 
+use super::accounts::{account, named};
 use super::mongo_server::{Place, message, on_database, stored};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -114,6 +117,32 @@ async fn an_agent_is_as_available_as_it_said_and_changes_by_what_it_is() {
         );
         assert_eq!(store.set_availability(online, Some(&[Online]), Away, Some(NOW)).await.unwrap(), None, "what it said before is past");
         assert!(!store.reserve_slot(online, &SessionId::random(), NOW).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_is_an_agents_who_was_last_there_when_it_was_created() {
+    on_database(|place| async move {
+        let store = place.open().await;
+        let made = account("ann@example.org");
+        assert!(store.insert_account(&made).await.unwrap());
+        strip(&place, "accounts", &["role", "status", "updatedAt", "seenAt"]).await;
+        let ann = Account { updated_at: made.created_at, seen_at: made.created_at, ..made };
+        assert_eq!((ann.role, ann.status), (Role::Agent, Availability::Offline));
+        assert_eq!(store.find_account(&ann.id).await.unwrap().as_ref(), Some(&ann));
+        for (roles, found) in [(&[Role::Agent, Role::Admin][..], 1), (&[Role::Admin, Role::Visitor], 0), (&[Role::Agent], 1)] {
+            assert_eq!(store.list_accounts(Realm::Widget, roles, 9).await.unwrap().len(), found, "{roles:?}");
+        }
+        assert!(store.insert_account(&Account { realm: Realm::Widget, ..named("bob@example.org", "bob") }).await.unwrap());
+        assert!(!store.insert_account(&account("ann@example.org")).await.unwrap());
+        let online = AccountChange { status: Some(Availability::Online), seen_at: None };
+        let changed = Account { status: Availability::Online, updated_at: NOW, ..ann.clone() };
+        assert_eq!(store.change_account(&ann.id, &online, NOW).await.unwrap(), Some(changed));
+        let raw = place.raw().await.collection::<Document>("accounts");
+        raw.update_one(doc! { "_id": ann.id.as_str() }, doc! { "$set": { "role": "king" } }).await.unwrap();
+        let error = store.find_account(&ann.id).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt(why) if why.contains("role")), "a role that is unknown is nobody's: {error}");
     })
     .await;
 }

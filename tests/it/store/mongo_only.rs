@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
 use futures_util::future::join_all;
+use helpline::domain::account::AccountChange;
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::entry::Content;
 use helpline::domain::error::StoreError;
@@ -17,6 +18,7 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 
 use super::accounts::account;
+use super::logins::login;
 use super::mongo_server::{Place, end, keyed, message, numbers, on_database, original_message, stored};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -63,6 +65,9 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         let ann = account("ann@example.org");
         assert!(store.insert_account(&ann).await.unwrap());
         assert!(store.replace_password(&ann.id, &ann.password, &ann.password).await.unwrap());
+        store.change_account(&ann.id, &AccountChange::default(), NOW).await.unwrap().unwrap();
+        store.insert_login(&login("5f", &ann.id, 0, 1)).await.unwrap();
+        assert!(store.remove_login(&login("5f", &ann.id, 0, 1).id).await.unwrap());
         store.remove_account(&ann.id).await.unwrap();
         store.list_sessions(&SessionQuery::of(Realm::Support, 10)).await.unwrap();
         store.last_messages(std::slice::from_ref(&session.id), false).await.unwrap();
@@ -205,7 +210,9 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
         ];
         assert_eq!(names("sessions").await, sessions);
         assert_eq!(names("agents").await, ["_id_", "agents_realm_position"]);
-        assert_eq!(names("accounts").await, ["_id_", "accounts_realm_email"]);
+        let accounts = ["_id_", "accounts_realm_created", "accounts_realm_email", "accounts_realm_username"];
+        assert_eq!(names("accounts").await, accounts);
+        assert_eq!(names("logins").await, ["_id_", "logins_account_expires"]);
     })
     .await;
 }

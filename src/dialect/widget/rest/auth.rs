@@ -11,6 +11,7 @@ use crate::dialect::Context;
 use crate::dialect::widget::{FIELD_LIMIT, views};
 use crate::dialect::wire::text;
 use crate::domain::account::{PASSWORD_LIMIT, is_email};
+use crate::domain::desk::NewAccount;
 use crate::domain::error::Error;
 use crate::domain::principal::Realm;
 use crate::http::extract::api_key_of;
@@ -44,7 +45,8 @@ pub(super) async fn register(
     // Being near opens nothing here: who may sign up, the setting says.
     let visit = (visit.peer, visit.client);
     let named = name.and_then(Value::as_str);
-    let login = context.desk.sign_up(who.as_ref(), (Realm::Widget, visit), (email, password), named).await?;
+    let account = context.desk.sign_up(who.as_ref(), visit, NewAccount::of_staff(Realm::Widget, email, password, named)).await?;
+    let login = context.desk.let_in(account).await?;
     Ok(Json(views::logged_in(&login)).into_response())
 }
 

@@ -1,0 +1,83 @@
+//! The contract `rooms` (document 002), as `docs/dialects/rooms.md` tables it: people with accounts log in, and their sockets show the login.
+//!
+//! So far it knows accounts, logins and who is there; rooms and messages are not served yet. REST lives under `/api`; its envelope is
+//! `{success, message, data}`. Knows neither storage nor sockets.
+
+pub mod calls;
+mod events;
+pub mod rest;
+mod views;
+
+use async_trait::async_trait;
+
+use super::wire::{Frame, filled};
+use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
+use crate::domain::agent::Availability;
+use crate::domain::desk::Desk;
+use crate::domain::entry::Entry;
+use crate::domain::ports::{Credential, Signal};
+use crate::domain::principal::{Principal, Realm, Role};
+
+/// The departments that the contract knows; the first is that of people of whom nothing else is known.
+const DEPARTMENTS: &[&str] = &["unknown", "technical_support", "billing", "sales", "general_support", "account_management", "other"];
+
+/// The contract.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rooms;
+
+#[async_trait]
+impl Dialect for Rooms {
+    fn realm(&self) -> Realm {
+        Realm::Rooms
+    }
+
+    fn admits_any_origin(&self) -> bool {
+        false
+    }
+
+    async fn admit(&self, desk: &Desk, handshake: &Handshake) -> Result<Principal, Unadmitted> {
+        let secret = filled(&handshake.auth, "sessionId").ok_or(Unadmitted::Refused("Authentication error: No session ID"))?;
+        let login = Credential::Login(secret.to_owned());
+        let admitted = desk.admit(Realm::Rooms, Some(&login), handshake.peer).await;
+        admitted.map_err(|e| Unadmitted::because(e, "Authentication error: Invalid session"))
+    }
+
+    fn converse(&self, who: Principal, _: Handshake) -> Box<dyn Conversation> {
+        Box::new(calls::Seat::new(who))
+    }
+
+    fn entry_frame(&self, _: &Entry) -> Option<Frame> {
+        None
+    }
+
+    fn signal_frame(&self, signal: &Signal) -> Option<Frame> {
+        events::of_signal(signal)
+    }
+
+    fn farewell(&self, why: Farewell) -> Frame {
+        events::error(match why {
+            Farewell::Expired => "Invalid or expired session",
+            Farewell::Flooded => "Too many requests",
+        })
+    }
+}
+
+/// The contract's word for a role.
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Visitor => "user",
+        Role::Agent => "agent",
+        Role::Admin | Role::System => "admin",
+    }
+}
+
+/// The role of the contract's word.
+fn role_of(word: &str) -> Option<Role> {
+    [Role::Visitor, Role::Agent, Role::Admin].into_iter().find(|r| role_word(*r) == word)
+}
+
+/// The status of the contract's word.
+fn status_of(word: &str) -> Option<Availability> {
+    // The stored names are this contract's words.
+    Availability::named(word)
+}

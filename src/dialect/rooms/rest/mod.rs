@@ -1,0 +1,226 @@
+//! The REST paths of `rooms`: routes, logins, the envelope and errors. What each path does stands in the files below.
+
+mod admin;
+mod auth;
+mod people;
+
+use std::convert::Infallible;
+
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::dialect::Context;
+use crate::dialect::wire::filled;
+use crate::domain::error::{Error, Kind};
+use crate::domain::ports::Credential;
+use crate::domain::principal::{Principal, Realm};
+use crate::http::extract::{self, Unfinished, Unreadable};
+use crate::http::status;
+use crate::http::trust::Visit;
+
+/// How large a body may be: 10 MB, as the original.
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+
+/// Every path that this contract serves, for the documents and their test.
+pub const PATHS: &[&str] = &[
+    "GET /api/health",
+    "POST /api/auth/register",
+    "POST /api/auth/login",
+    "POST /api/auth/logout",
+    "POST /api/auth/validate-session",
+    "GET /api/auth/profile",
+    "PUT /api/auth/status",
+    "GET /api/auth/agents/online",
+    "GET /api/auth/agents/all",
+    "GET /api/chat/online-users",
+    "GET /api/chat/online-agents",
+    "GET /api/admin/users",
+    "PUT /api/admin/users/{userId}/status",
+];
+
+/// All paths of the contract, its own 404 included.
+pub fn router(context: Context) -> Router {
+    Router::new()
+        .route("/api/auth/register", post(auth::register))
+        .route("/api/auth/login", post(auth::login))
+        .route("/api/auth/logout", post(auth::logout))
+        .route("/api/auth/validate-session", post(auth::validate))
+        .route("/api/auth/profile", get(auth::profile))
+        .route("/api/auth/status", put(auth::set_status))
+        .route("/api/auth/agents/online", get(people::agents_online))
+        .route("/api/auth/agents/all", get(people::agents_all))
+        .route("/api/chat/online-users", get(people::online_users))
+        .route("/api/chat/online-agents", get(people::online_agents))
+        .route("/api/admin/users", get(admin::users))
+        .route("/api/admin/users/{id}/status", put(admin::set_status))
+        .layer(from_fn(finish))
+        .route("/api/health", get(health))
+        .method_not_allowed_fallback(|| async { Problem::Route })
+        .fallback(|| async { Problem::Route })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(context)
+}
+
+/// `GET /api/health`: without the envelope, as the original.
+async fn health(State(context): State<Context>) -> Response {
+    let (code, condition) = match context.desk.ready().await {
+        Ok(()) => (StatusCode::OK, "ok"),
+        Err(error) => {
+            status::log(&error);
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        }
+    };
+    let now = context.desk.now().iso();
+    let body = json!({"status": condition, "timestamp": now, "uptime": context.uptime_seconds(), "message": "Chat API is running"});
+    (code, Json(body)).into_response()
+}
+
+/// Runs a request to its end, also when its client hangs up.
+async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
+    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
+        Unfinished::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
+        Unfinished::Panicked => Problem::Internal,
+    })
+}
+
+/// Where a request comes from, and the login that its header shows.
+struct Shown {
+    login: Option<String>,
+    visit: Visit,
+}
+
+impl FromRequestParts<Context> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Infallible> {
+        Ok(Self { login: header(&parts.headers), visit: extract::visit_of(&parts.extensions, &parts.headers, &context.trust) })
+    }
+}
+
+fn header(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-session-id")?.to_str().ok().filter(|s| !s.is_empty()).map(str::to_owned)
+}
+
+impl Shown {
+    /// The secret of the header, else of the body.
+    fn secret(&self, body: &Value) -> Option<String> {
+        self.login.clone().or_else(|| filled(body, "sessionId").map(str::to_owned))
+    }
+
+    /// The caller, who must be logged in.
+    async fn caller(&self, context: &Context, body: &Value) -> Result<Principal, Problem> {
+        let login = self.secret(body).map(Credential::Login).ok_or(Problem::Refused(Error::Unauthenticated))?;
+        Ok(context.desk.authenticate(Realm::Rooms, Some(&login), self.visit.peer).await?)
+    }
+}
+
+/// The id in a path; bytes that are no text are no id.
+struct PathId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::Internal)?;
+        Ok(PathId(id))
+    }
+}
+
+/// The JSON body, or `{}`.
+struct Input(Value);
+
+impl<S: Send + Sync> FromRequest<S> for Input {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        extract::json_body(request, state).await.map(Input).map_err(|e| match e {
+            Unreadable::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
+            // Quirk: whatever is no deliberate answer is 500 (document 002).
+            Unreadable::Malformed(_) => Problem::Internal,
+        })
+    }
+}
+
+/// Why a request was not served, in the contract's words.
+enum Problem {
+    /// The desk refused or failed.
+    Refused(Error),
+    /// The caller's role does not suffice.
+    Role(&'static str),
+    /// Fields are missing or wrong.
+    Invalid(StatusCode, &'static str),
+    /// What the original's schema refused; or a defect of ours.
+    Internal,
+    /// There is no such path.
+    Route,
+}
+
+impl Problem {
+    fn input(message: &'static str) -> Self {
+        Problem::Invalid(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Problem::Refused(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        match self {
+            Problem::Refused(error) => refused(&error),
+            Problem::Role(message) => failure(StatusCode::FORBIDDEN, message),
+            Problem::Invalid(status, message) => failure(status, message),
+            Problem::Internal => failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+            Problem::Route => failure(StatusCode::NOT_FOUND, "Route not found"),
+        }
+    }
+}
+
+fn refused(error: &Error) -> Response {
+    status::log(error);
+    let (status, message) = match error {
+        // The original answered 500 where a request without a body showed no login; its frontend waits for 401.
+        Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "Session ID required"),
+        Error::InvalidToken | Error::WrongKey => (StatusCode::UNAUTHORIZED, "Invalid or expired session"),
+        Error::WrongPassword => (StatusCode::UNAUTHORIZED, "Invalid email or password"),
+        Error::AccountExists => (StatusCode::BAD_REQUEST, "User with this email or username already exists"),
+        Error::AccountNotFound => (StatusCode::NOT_FOUND, "User not found"),
+        other => match other.kind() {
+            Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "Access denied"),
+            kind => (status::of(kind), "Internal server error"),
+        },
+    };
+    let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
+    (wait, failure(status, message)).into_response()
+}
+
+fn failure(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({"success": false, "message": message, "data": null}))).into_response()
+}
+
+/// A success in the contract's envelope.
+fn success(status: StatusCode, message: &str, data: Value) -> Response {
+    (status, Json(json!({"success": true, "message": message, "data": data}))).into_response()
+}
+
+/// What the desk answered, where a refusal for lack of a role has a text of its own.
+fn role_required<T>(answer: Result<T, Error>, message: &'static str) -> Result<T, Problem> {
+    answer.map_err(|e| match e {
+        Error::Forbidden => {
+            status::log(&e);
+            Problem::Role(message)
+        }
+        other => other.into(),
+    })
+}

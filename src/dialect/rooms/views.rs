@@ -1,0 +1,66 @@
+//! The shapes of `rooms`: what its frontends read, field by field, as the original's documents were printed.
+
+use serde_json::{Value, json};
+
+use super::{DEPARTMENTS, role_word};
+use crate::dialect::wire::without;
+use crate::domain::account::{Account, Login};
+use crate::domain::desk::Desk;
+use crate::domain::ids::ConnId;
+use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
+
+/// The department of an agent of whom nothing else is known.
+const GENERAL: &str = "general_support";
+
+/// A user's document, for some without the e-mail address. Socket ids are not shown.
+pub(super) fn user(desk: &Desk, account: &Account, with_email: bool) -> Value {
+    let view = json!({
+        "_id": account.id.as_str(),
+        "username": account.username,
+        "email": account.email,
+        "role": role_word(account.role),
+        "status": account.status.name(),
+        "isOnline": desk.connection_of(&account.person()).is_some(),
+        "lastSeen": account.seen_at.iso(),
+        "assignedChats": [],
+        "department": account.department.as_deref().unwrap_or_else(|| department_of(account.role)),
+        "specialization": account.specialization.as_deref().unwrap_or_default(),
+        "createdAt": account.created_at.iso(),
+        "updatedAt": account.updated_at.iso(),
+        "__v": 0,
+    });
+    if with_email { view } else { without(view, "email") }
+}
+
+/// The department of who names none.
+pub(super) fn department_of(role: Role) -> &'static str {
+    match role {
+        Role::Agent => GENERAL,
+        Role::Visitor | Role::Admin | Role::System => DEPARTMENTS.first().copied().unwrap_or_default(),
+    }
+}
+
+/// What logging in and checking a login answer.
+pub(super) fn login(account: &Account, login: &Login, secret: &str, now: Timestamp) -> Value {
+    json!({
+        "userId": account.id.as_str(),
+        "username": account.username,
+        "email": account.email,
+        "role": role_word(account.role),
+        "status": account.status.name(),
+        "sessionId": secret,
+        "createdAt": login.created_at.iso(),
+        "lastActivity": now.iso(),
+    })
+}
+
+/// A row of `online-users`. `socketId` is an id of ours, with which nobody can do anything.
+pub(super) fn online_user(account: &Account, conn: &ConnId) -> Value {
+    json!({
+        "userId": account.id.as_str(),
+        "username": account.username,
+        "role": role_word(account.role),
+        "socketId": conn.as_str(),
+    })
+}
