@@ -42,8 +42,11 @@ use parts::{Opened, authority, open_store, trust};
 
 pub use parts::{Use, open_desk};
 
-/// How often documents and slots are checked against the log.
+/// How often slots and queues are checked.
 const REPAIR_EVERY: Duration = Duration::from_secs(60);
+
+/// After how many of these checks every open session is checked against its log, beside the first three.
+const LONG_REPAIR_EVERY: u64 = 60;
 
 /// Runs the server until `shutdown` begins and the connections have had their time.
 ///
@@ -229,12 +232,20 @@ fn listens(config: &Config, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Ar
 /// Mends what a crash left, at start and from time to time. Never ends by itself.
 async fn repair_forever(desk: Arc<Desk>) {
     let mut due = tokio::time::interval(REPAIR_EVERY);
-    loop {
+    let mut failed_before = false;
+    for minute in 0_u64.. {
         due.tick().await;
+        // What a crash or a failure left has to be a minute old before it is mended.
+        let is_long = minute < 3 || minute.is_multiple_of(LONG_REPAIR_EVERY) || failed_before;
+        failed_before = desk.has_unsettled();
         // One node is all there is, so nobody is connected elsewhere.
-        let mended = async { desk.miss_the_absent().await.and(desk.repair().await) };
+        let mended = async {
+            desk.miss_the_absent().await?;
+            if is_long { desk.repair().await } else { desk.tend().await }
+        };
         if let Err(error) = mended.await {
             tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
+            failed_before = true;
         }
     }
 }

@@ -131,7 +131,7 @@ impl Desk {
         let author = Person { name, ..Person::new(session.realm, assignee.id.in_realm(), Role::Agent) };
         let content = Content::Assigned(assignee.clone());
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
-        match self.store.append(draft).await? {
+        match self.watched(self.store.append(draft).await.map_err(Into::into))? {
             Appended::Stored(entry) | Appended::Duplicate(entry) => self.announce.appended(Arc::new(entry)),
             Appended::Ended => {
                 self.carry_end_through(session, assignee).await?;

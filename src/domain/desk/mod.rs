@@ -16,7 +16,7 @@ mod rate;
 mod tries;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
@@ -58,6 +58,8 @@ pub struct Desk {
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
     /// turn never waits for `queue`.
     takings: Turns<SessionId>,
+    /// Whether a step failed that others should have followed.
+    is_unsettled: AtomicBool,
     /// When this node last touched the documents of sessions that are listed by activity.
     touched: Mutex<HashMap<SessionId, Timestamp>>,
     /// Logins that were taken back, for the sockets that rest on them.
@@ -112,6 +114,7 @@ impl Desk {
             comings: Turns::default(),
             arrivals: Turns::default(),
             takings: Turns::default(),
+            is_unsettled: AtomicBool::new(false),
             touched: Mutex::default(),
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             posts: Rate::new(posts_per_minute),

@@ -1,5 +1,7 @@
 //! Mending what a crash left between two writes: the log decides, documents and slots follow it.
 
+use std::sync::atomic::Ordering;
+
 use super::Desk;
 use crate::domain::entry::{Content, Head};
 use crate::domain::error::Error;
@@ -14,7 +16,21 @@ const PAGE: u32 = 200;
 const SETTLED_AFTER_MS: i64 = 60_000;
 
 impl Desk {
-    /// One pass over all open sessions, all slots and all queues. Safe while everything runs, on any number of nodes.
+    /// Passes on the outcome of a step that others follow. Where it failed, the next pass must look at every open session.
+    pub(super) fn watched<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if outcome.is_err() {
+            self.is_unsettled.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Whether a step failed since this was asked last that others should have followed.
+    pub fn has_unsettled(&self) -> bool {
+        self.is_unsettled.swap(false, Ordering::Relaxed)
+    }
+
+    /// One pass over all open sessions, all slots and all queues. Safe while everything runs, on any number of nodes. Its cost grows with the
+    /// number of open sessions.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the next pass does the rest.
@@ -30,6 +46,14 @@ impl Desk {
                 None => break,
             }
         }
+        self.tend().await
+    }
+
+    /// One pass over all slots and all queues, which are short. Safe as [`Desk::repair`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next pass does the rest.
+    pub async fn tend(&self) -> Result<(), Error> {
         for realm in Realm::ALL {
             self.repair_slots(realm).await?;
             self.drain_queue(realm).await?;
@@ -54,6 +78,12 @@ impl Desk {
         let settled = self.now().since(session.updated_at) >= SETTLED_AFTER_MS;
         if self.settle(&session.id).await? || !settled {
             return Ok(());
+        }
+        if !session.spoken && session.realm.shares_sessions() {
+            let head = self.store.head(&session.id).await?;
+            if head.ordinal > head.notices {
+                self.store.touch_session(&session.id, None).await?;
+            }
         }
         let Some(agent) = session.agent.as_ref().filter(|_| session.status == Status::Active) else { return Ok(()) };
         let head = self.store.head(&session.id).await?;

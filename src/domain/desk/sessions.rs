@@ -226,6 +226,10 @@ impl Desk {
     /// Brings the session document in line with a log whose last entry is an end or a re-opening: status, key, the agent's slot, the queue.
     /// Answers whether the log has ended.
     pub(super) async fn settle(&self, id: &SessionId) -> Result<bool, Error> {
+        self.watched(self.settle_now(id).await)
+    }
+
+    async fn settle_now(&self, id: &SessionId) -> Result<bool, Error> {
         let Some(last) = self.store.last_entry(id).await? else { return Ok(false) };
         let Content::Ended(reason) = &last.content else { return Ok(last.head.ended) };
         if let Some(before) = self.store.finish_session(id, last.seq(), last.at, reason).await? {
