@@ -106,12 +106,19 @@ impl Seat {
             pages: Vec::new(),
             greeting: Box::new(|session, messages| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
-        let joined = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        // The others hear of it before the greeting, so that whoever joins after the greeting does not hear of it at all.
+        desk.signal(Signal::Joined { session: id.clone(), person: person.clone(), at: desk.now() }, line.id());
+        let joined = match line.join(admission).await {
+            Ok(joined) => joined,
+            Err(error) => {
+                desk.signal(Signal::Left { session: id, person, at: desk.now(), reason: "left session" }, line.id());
+                return Err(Refused::because(&error, join_text(&error)));
+            }
+        };
         self.person = Some(person.clone());
         self.current = Some(id.clone());
         self.joined.retain(|(s, _)| *s != id);
-        self.joined.push((id.clone(), person.clone()));
-        desk.signal(Signal::Joined { session: id, person, at: desk.now() }, line.id());
+        self.joined.push((id, person));
         Ok(joined)
     }
 
