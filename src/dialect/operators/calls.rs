@@ -182,7 +182,7 @@ impl Seat {
         let person = session.introduce(person);
         let Welcome { start, history, greeting } = welcome;
         let joined = line.join(Admission { session, start, history, pages: Vec::new(), greeting }).await?;
-        self.joined.retain(|(s, _)| s != id);
+        self.joined.retain(|(s, _)| s != id && line.listens_to(s));
         self.joined.push((id.clone(), person));
         Ok(joined)
     }

@@ -49,6 +49,8 @@ impl Seat {
     /// `operator-join-session`: the session is this operator's from now on, and its log says so.
     pub(super) async fn take_session(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         let (agent, id) = self.opens(desk, line, payload).await?;
+        // A session that this socket cannot join is not to be his.
+        line.make_room(&id).await.map_err(|e| not_opened(&e))?;
         // Quirk: the line's words are the original's, in both of its languages (document 000).
         let note = Body::stored(format!("Operator {} 加入了会话", agent.name));
         let (_, is_new) = desk.take_session(&self.who, &agent, &id, Some(note)).await.map_err(|e| not_opened(&e))?;
