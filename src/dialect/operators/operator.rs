@@ -134,12 +134,11 @@ impl Seat {
         Ok((agent, id))
     }
 
-    /// Listens to a session that the operator uses without having opened it. After a reconnect, where the socket listens to nothing yet, the
-    /// page is shown the last messages: it missed what was said meanwhile.
+    /// Listens to a session that the operator uses without having opened it on this socket, as after a reconnect: the page is shown the last
+    /// messages, since it missed what was said meanwhile.
     async fn listen(&mut self, desk: &Desk, line: &dyn Line, agent: &Agent, id: &SessionId) -> Result<(), Error> {
         if !self.listens_to(id) {
-            let welcome = if self.joined.is_empty() { Welcome::history() } else { Welcome::silent() };
-            self.sit_down(desk, line, (agent.person(), id), welcome).await?;
+            self.sit_down(desk, line, (agent.person(), id), Welcome::history()).await?;
         }
         self.opened = Some(id.clone());
         Ok(())
