@@ -45,6 +45,9 @@ pub use parts::{Use, open_desk};
 /// How often documents and slots are checked against the log.
 const REPAIR_EVERY: Duration = Duration::from_secs(60);
 
+/// How often lists by activity catch up with messages.
+const LISTS_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs the server until `shutdown` begins and the connections have had their time.
 ///
 /// # Errors
@@ -84,7 +87,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         served = try_join(try_join_all(serving), closing) => drop(served.context("a listener failed")?),
         _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repair_forever(Arc::clone(&node.desk)) => {}
+        () = keep_lists(&node.desk) => {}
     }
+    catch_up_lists(&node.desk).await;
     let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
@@ -232,5 +237,20 @@ async fn repair_forever(desk: Arc<Desk>) {
         if let Err(error) = mended.await {
             tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
         }
+    }
+}
+
+/// Keeps lists by activity in order. Never ends by itself.
+async fn keep_lists(desk: &Desk) {
+    let mut due = tokio::time::interval(LISTS_EVERY);
+    loop {
+        due.tick().await;
+        catch_up_lists(desk).await;
+    }
+}
+
+async fn catch_up_lists(desk: &Desk) {
+    if let Err(error) = desk.catch_up_lists().await {
+        tracing::warn!(%error, "sessions could not be brought to their place in lists; the next try does the rest");
     }
 }

@@ -8,14 +8,14 @@ mod assignment;
 mod agents;
 mod attendance;
 mod turns;
+mod touches;
 mod accounts;
 mod reports;
 mod repair;
 mod rate;
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::error::Error;
 use super::ids::{AgentId, ConnId, SessionId};
@@ -26,6 +26,7 @@ use super::time::{Clock, Timestamp};
 use accounts::Tries;
 use attendance::Attendance;
 use rate::Rate;
+use touches::Touches;
 use turns::Turns;
 
 pub use accounts::LoggedIn;
@@ -53,8 +54,8 @@ pub struct Desk {
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
     /// turn never waits for `queue`.
     takings: Turns<SessionId>,
-    /// When this node last touched the documents of sessions that are listed by activity.
-    touched: Mutex<HashMap<SessionId, Timestamp>>,
+    /// When this node last wrote into the documents of sessions that are listed by activity.
+    touches: Touches,
     posts: Rate,
     joins: Rate,
     /// What callers without a credential post from one address, whichever sessions they name.
@@ -101,7 +102,7 @@ impl Desk {
             attendance: Attendance::default(),
             comings: Turns::default(),
             takings: Turns::default(),
-            touched: Mutex::default(),
+            touches: Touches::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),
