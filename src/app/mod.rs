@@ -48,6 +48,9 @@ const REPAIR_EVERY: Duration = Duration::from_secs(60);
 /// After how many of these checks every open session is checked against its log, beside the first three.
 const LONG_REPAIR_EVERY: u64 = 60;
 
+/// How often lists by activity catch up with messages.
+const LISTS_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs the server until `shutdown` begins and the connections have had their time.
 ///
 /// # Errors
@@ -87,7 +90,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         served = try_join(try_join_all(serving), closing) => drop(served.context("a listener failed")?),
         _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repair_forever(Arc::clone(&node.desk)) => {}
+        () = keep_lists(&node.desk) => {}
     }
+    catch_up_lists(&node.desk).await;
     let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
@@ -247,5 +252,20 @@ async fn repair_forever(desk: Arc<Desk>) {
             tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
             failed_before = true;
         }
+    }
+}
+
+/// Keeps lists by activity in order. Never ends by itself.
+async fn keep_lists(desk: &Desk) {
+    let mut due = tokio::time::interval(LISTS_EVERY);
+    loop {
+        due.tick().await;
+        catch_up_lists(desk).await;
+    }
+}
+
+async fn catch_up_lists(desk: &Desk) {
+    if let Err(error) = desk.catch_up_lists().await {
+        tracing::warn!(%error, "sessions could not be brought to their place in lists; the next try does the rest");
     }
 }

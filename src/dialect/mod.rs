@@ -194,6 +194,16 @@ pub trait Line: Send + Sync {
     /// [`Error::TooManySessions`]; [`Error::Unavailable`] where the store cannot be read. The socket has not joined then.
     async fn join(&self, admission: Admission) -> Result<Joined, Error>;
 
+    /// Makes room for the session, so that joining it will not be refused for want of it: a socket that is in as many as it may leaves those
+    /// that are over for good.
+    ///
+    /// # Errors
+    /// [`Error::TooManySessions`].
+    async fn make_room(&self, session: &SessionId) -> Result<(), Error>;
+
+    /// Whether the socket is in the session's delivery.
+    fn listens_to(&self, session: &SessionId) -> bool;
+
     /// Leaves the session's delivery, and takes back what the others were told of its typing there.
     async fn leave(&self, desk: &Desk, session: &SessionId);
 

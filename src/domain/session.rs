@@ -70,7 +70,7 @@ pub struct Session {
     pub spoken: bool,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When the document last changed; messages touch it only in realms that list sessions by activity, and then not every one.
+    /// When the document last changed; messages touch it only in realms that list sessions by activity, and then not each of them at once.
     pub updated_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,

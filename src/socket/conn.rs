@@ -78,12 +78,7 @@ impl Line for Conn {
 
     async fn join(&self, admission: Admission) -> Result<Joined, Error> {
         let session = admission.session.id.clone();
-        {
-            let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
-            if joined.len() >= MOST_SESSIONS && !joined.contains(&session) {
-                return Err(Error::TooManySessions);
-            }
-        }
+        self.make_room(&session).await?;
         let dialect = Arc::clone(&self.dialect);
         let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await?;
         self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session.clone());
@@ -91,14 +86,32 @@ impl Line for Conn {
         Ok(joined)
     }
 
+    async fn make_room(&self, session: &SessionId) -> Result<(), Error> {
+        if !self.is_full_for(session) {
+            return Ok(());
+        }
+        // What may open again is not over for good.
+        if !self.dialect.realm().reopens() {
+            let joined: Vec<SessionId> = self.joined.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+            for over in joined {
+                if self.tails.leave_if_over(&over, &self.id).await {
+                    self.joined.lock().unwrap_or_else(PoisonError::into_inner).remove(&over);
+                    self.exit(&over);
+                }
+            }
+        }
+        if self.is_full_for(session) { Err(Error::TooManySessions) } else { Ok(()) }
+    }
+
+    fn listens_to(&self, session: &SessionId) -> bool {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).contains(session)
+    }
+
     async fn leave(&self, desk: &Desk, session: &SessionId) {
         self.joined.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
         self.tails.leave(session, &self.id).await;
         self.stop_typing(desk, |typing, _| typing.session == *session);
-        // A closed socket is in no room any more, and its id may belong to the client's next socket already.
-        if self.outlet.is_open() {
-            self.outlet.exit(room(&Audience::Session(session.clone())));
-        }
+        self.exit(session);
     }
 
     fn attend(&self, audience: &Audience) {
@@ -168,6 +181,19 @@ impl Conn {
             // The library never forgets a room that a closed socket entered.
             self.outlet.exit(room);
         }
+    }
+
+    /// Makes the socket hear no signals of a session any more.
+    fn exit(&self, session: &SessionId) {
+        // A closed socket is in no room any more, and its id may belong to the client's next socket already.
+        if self.outlet.is_open() {
+            self.outlet.exit(room(&Audience::Session(session.clone())));
+        }
+    }
+
+    fn is_full_for(&self, session: &SessionId) -> bool {
+        let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        joined.len() >= MOST_SESSIONS && !joined.contains(session)
     }
 
     /// Takes back what the others were told of typing, if it is such.

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Join(Box<Joining>),
     /// A socket leaves. The answer comes when nothing more will be delivered to it.
     Leave(ConnId, oneshot::Sender<()>),
+    /// A socket leaves if the session is over and it has been told so. The answer says whether.
+    LeaveIfOver(ConnId, oneshot::Sender<bool>),
 }
 
 /// A socket that wants in.
@@ -140,6 +142,13 @@ impl Tail {
             Command::Leave(conn, done) => {
                 self.forget(&conn);
                 let _ = done.send(());
+            }
+            Command::LeaveIfOver(conn, done) => {
+                let is_over = self.delivered.is_some_and(|d| d.ended) && self.members.get(&conn).is_none_or(|m| self.is_level(m));
+                if is_over {
+                    self.forget(&conn);
+                }
+                let _ = done.send(is_over);
             }
         }
     }

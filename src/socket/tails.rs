@@ -89,6 +89,13 @@ impl Tails {
         }
     }
 
+    /// Takes a socket out of a session that is over, once it has been told so; answers whether nothing more is delivered to it.
+    pub(super) async fn leave_if_over(&self, session: &SessionId, conn: &ConnId) -> bool {
+        let Some(handle) = self.live().get(session).cloned() else { return true };
+        let (answer, over) = oneshot::channel();
+        handle.commands.send(Command::LeaveIfOver(conn.clone(), answer)).await.is_err() || over.await.unwrap_or(true)
+    }
+
     /// The session's tail; starts one where there is none.
     #[allow(clippy::disallowed_methods, reason = "a tail's task ends when its last socket leaves")]
     fn handle(self: &Arc<Self>, session: &SessionId) -> Handle {

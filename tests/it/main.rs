@@ -15,6 +15,7 @@ mod documents;
 mod faults;
 mod harness;
 mod mounts;
+mod recency;
 mod rights;
 mod security;
 mod slow_http;

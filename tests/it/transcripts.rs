@@ -115,6 +115,7 @@ transcripts! {
     operator_send,
     rate,
     reconnect,
+    reload,
     rest_history,
     rest_messages,
     rest_operators,

@@ -41,14 +41,22 @@ pub(super) struct Seat {
     pub(super) handshake: Handshake,
     /// The visitor that it is, and the session that it writes to.
     pub(super) visitor: Option<(Person, SessionId)>,
-    /// When the visitor's list was last replaced without his page having asked.
-    pub(super) replaced: Option<Timestamp>,
+    /// The list that last replaced the visitor's without his page having asked.
+    pub(super) replaced: Option<Replaced>,
     /// The operator that it is.
     pub(super) agent: Option<Agent>,
     /// The session that its operator opened last.
     pub(super) opened: Option<SessionId>,
     /// All sessions joined, with the person as each knows it.
     pub(super) joined: Vec<(SessionId, Person)>,
+}
+
+/// A list that a visitor's page was given.
+#[derive(Clone)]
+pub(super) struct Replaced {
+    pub(super) at: Timestamp,
+    /// The session before the one that he writes to, where the list begins with its last messages.
+    pub(super) before: Option<SessionId>,
 }
 
 /// A call that was refused: the contract's code and text, and the acknowledgement that says the same.
@@ -182,7 +190,7 @@ impl Seat {
         let person = session.introduce(person);
         let Welcome { start, history, greeting } = welcome;
         let joined = line.join(Admission { session, start, history, pages: Vec::new(), greeting }).await?;
-        self.joined.retain(|(s, _)| s != id);
+        self.joined.retain(|(s, _)| s != id && line.listens_to(s));
         self.joined.push((id.clone(), person));
         Ok(joined)
     }

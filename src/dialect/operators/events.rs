@@ -1,6 +1,6 @@
 //! Domain events as frames of `operators`, and the frames that greet a socket.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::views::{self, live_message, operator_id};
 use super::{GREETING_LIMIT, availability_word, message_type, sender_type, status_word};
@@ -107,8 +107,19 @@ pub(super) fn latest(session: &Session, messages: &[Entry]) -> Frame {
     message_history(session, messages, (total, GREETING_LIMIT, offset))
 }
 
+/// The same after the last messages of the session before, for a visitor who goes on and has not seen those.
+pub(super) fn latest_after(before: &History, session: &Session, messages: &[Entry]) -> Frame {
+    let earlier = before.messages.iter().map(|m| views::message(m, &before.session));
+    let mut shown: Vec<Value> = earlier.chain(messages.iter().map(|m| views::message(m, session))).collect();
+    shown.drain(..shown.len().saturating_sub(GREETING_LIMIT as usize));
+    let total = before.total + messages.last().map_or(0, |m| m.head.ordinal);
+    let offset = total.saturating_sub(shown.len() as u64);
+    Frame::new("message-history", &views::message_history(&before.session, shown, (total, GREETING_LIMIT, offset)))
+}
+
 fn message_history(session: &Session, messages: &[Entry], page: (u64, u32, u64)) -> Frame {
-    Frame::new("message-history", &views::message_history(session, messages, page))
+    let shown = messages.iter().map(|m| views::message(m, session)).collect();
+    Frame::new("message-history", &views::message_history(session, shown, page))
 }
 
 /// Tells an operator that he is in.

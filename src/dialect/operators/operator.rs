@@ -49,6 +49,8 @@ impl Seat {
     /// `operator-join-session`: the session is this operator's from now on, and its log says so.
     pub(super) async fn take_session(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         let (agent, id) = self.opens(desk, line, payload).await?;
+        // A session that this socket cannot join is not to be his.
+        line.make_room(&id).await.map_err(|e| not_opened(&e))?;
         // Quirk: the line's words are the original's, in both of its languages (document 000).
         let note = Body::stored(format!("Operator {} 加入了会话", agent.name));
         let (_, is_new) = desk.take_session(&self.who, &agent, &id, Some(note)).await.map_err(|e| not_opened(&e))?;
@@ -70,6 +72,7 @@ impl Seat {
     /// `operator-reconnect-session`: operators share their sessions, so any may be opened, whoever has it.
     pub(super) async fn enter_again(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         let (agent, id) = self.opens(desk, line, payload).await?;
+        self.adopt(desk, line, &agent, &id).await.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
         let greeting = move |session: &_, _: &[_]| vec![events::operator_session_rejoined(session, &shown, at)];
         let welcome = Welcome { greeting: Box::new(greeting), ..Welcome::silent() };
@@ -89,6 +92,7 @@ impl Seat {
         };
         let post = post(payload)?.ok_or_else(missing)?;
         let agent = self.act_as(desk, line, &operator).await.map_err(|e| not_sent(&e))?;
+        self.adopt(desk, line, &agent, &named).await.map_err(|e| not_sent(&e))?;
         self.listen(desk, line, &agent, &named).await.map_err(|e| not_sent(&e))?;
         let posted = desk.post_message(&self.who, agent.person(), &named, post).await.map_err(|e| not_sent(&e))?;
         Ok(sent(&posted))
@@ -132,12 +136,21 @@ impl Seat {
         Ok((agent, id))
     }
 
-    /// Listens to a session that the operator uses without having opened it. After a reconnect, where the socket listens to nothing yet, the
-    /// page is shown the last messages: it missed what was said meanwhile.
+    /// The session is this operator's where the one who has it is gone, as the page's own id before it was loaded again. What he wants with it
+    /// does not depend on that.
+    async fn adopt(&self, desk: &Desk, line: &dyn Line, agent: &Agent, id: &SessionId) -> Result<(), Error> {
+        line.make_room(id).await?;
+        if let Err(error) = desk.adopt_session(&self.who, agent, id, line.id()).await {
+            crate::http::status::log(&error);
+        }
+        Ok(())
+    }
+
+    /// Listens to a session that the operator uses without having opened it on this socket, as after a reconnect: the page is shown the last
+    /// messages, since it missed what was said meanwhile.
     async fn listen(&mut self, desk: &Desk, line: &dyn Line, agent: &Agent, id: &SessionId) -> Result<(), Error> {
         if !self.listens_to(id) {
-            let welcome = if self.joined.is_empty() { Welcome::history() } else { Welcome::silent() };
-            self.sit_down(desk, line, (agent.person(), id), welcome).await?;
+            self.sit_down(desk, line, (agent.person(), id), Welcome::history()).await?;
         }
         self.opened = Some(id.clone());
         Ok(())

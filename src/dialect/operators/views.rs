@@ -74,12 +74,9 @@ pub(super) fn live_message(entry: &Entry) -> Value {
 }
 
 /// `message-history`: `shown` of `total` messages, from `offset` on.
-pub(super) fn message_history(session: &Session, shown: &[Entry], (total, limit, offset): (u64, u32, u64)) -> Value {
-    json!({
-        "sessionId": session.id.as_str(),
-        "messages": shown.iter().map(|m| message(m, session)).collect::<Vec<_>>(),
-        "pagination": pagination(total, limit, offset, shown.len()),
-    })
+pub(super) fn message_history(session: &Session, shown: Vec<Value>, (total, limit, offset): (u64, u32, u64)) -> Value {
+    let pagination = pagination(total, limit, offset, shown.len());
+    json!({"sessionId": session.id.as_str(), "messages": shown, "pagination": pagination})
 }
 
 /// Where a page of `shown` lies.

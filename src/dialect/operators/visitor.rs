@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::calls::{Refused, Seat, Welcome, not_sent, post, sent};
-use super::{events, name, person_id};
+use super::calls::{Refused, Replaced, Seat, Welcome, not_sent, post, sent};
+use super::{GREETING_LIMIT, events, name, person_id};
 use crate::dialect::wire::{filled, text};
 use crate::dialect::{Line, Start, Typing};
 use crate::domain::desk::{Desk, Opening, Posted};
@@ -61,19 +61,32 @@ impl Seat {
     /// Listens where the message went: it did already, or comes back, or goes on in the next session.
     async fn follow(&mut self, desk: &Desk, line: &dyn Line, (author, before): (Person, SessionId), posted: &Posted) -> Result<(), Error> {
         let (session, now) = (posted.entry.session.clone(), desk.now());
-        let is_late = self.replaced.is_some_and(|at| now.since(at) < IN_FLIGHT_MS);
-        if self.listens_to(&session) && !is_late {
+        let late = self.replaced.clone().filter(|r| now.since(r.at) < IN_FLIGHT_MS);
+        if self.listens_to(&session) && late.is_none() {
             return Ok(());
         }
-        let welcome = if session == before {
-            // The page shows its own message before it sends it, and replaces its list by this one, which has the message.
-            self.replaced = Some(now);
-            Welcome::history()
+        let goes_on = session != before;
+        let is_new = posted.entry.seq() == 1;
+        let created = move |session: &_| events::session_created(session, is_new, now);
+        let welcome = if goes_on && late.is_none() && self.listens_to(&before) {
+            // A list would replace what the page shows of the session before, which is all of it.
+            Welcome { start: Start::After(0), history: 0, greeting: Box::new(move |session, _| vec![created(session)]) }
         } else {
-            let is_new = posted.entry.seq() == 1;
-            // A list would replace what the page shows of the session before.
-            let greeting = move |session: &_, _: &[_]| vec![events::session_created(session, is_new, now)];
-            Welcome { start: Start::After(0), history: 0, greeting: Box::new(greeting) }
+            // The page shows its own message before it sends it, and replaces its list by this one, which has the message, and what was said in
+            // the session before while the page was away.
+            let before = if goes_on { Some(before) } else { late.and_then(|r| r.before) };
+            let earlier = match &before {
+                Some(id) => Some(desk.last_page(&self.who, id, GREETING_LIMIT).await?),
+                None => None,
+            };
+            self.replaced = Some(Replaced { at: now, before });
+            Welcome::with(move |session, messages| {
+                let list = match &earlier {
+                    Some(earlier) => events::latest_after(earlier, session, messages),
+                    None => events::latest(session, messages),
+                };
+                std::iter::once(list).chain(goes_on.then(|| created(session))).collect()
+            })
         };
         self.move_out(desk, line, &session).await;
         self.sit_down(desk, line, (author.clone(), &session), welcome).await?;
@@ -87,7 +100,7 @@ impl Seat {
         if !self.listens_to(&session) {
             let failed = |e: &Error| Refused::because(e, NOT_CONNECTED.0, NOT_CONNECTED.1).quietly();
             self.sit_down(desk, line, (person.clone(), &session), Welcome::history()).await.map_err(|e| failed(&e))?;
-            self.replaced = Some(desk.now());
+            self.replaced = Some(Replaced { at: desk.now(), before: None });
             self.visitor = Some((person.clone(), session.clone()));
         }
         line.typing(desk, Typing { session, person, is_typing: true, extra: None });

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::agents::allow_agent;
-use crate::domain::agent::{Agent, Strategy, candidates};
+use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::entry::{Body, Content, Draft};
 use crate::domain::error::{Error, StoreError};
-use crate::domain::ids::{EntryId, SessionId};
+use crate::domain::ids::{ConnId, EntryId, SessionId};
+use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::Appended;
@@ -29,8 +30,8 @@ struct Taken {
     session: Session,
     /// Whether he has it only now.
     is_new: bool,
-    /// Whether that freed the slot of another.
-    frees: bool,
+    /// Who had it before: his slot is free.
+    former: Option<Assignee>,
 }
 
 impl Desk {
@@ -83,11 +84,44 @@ impl Desk {
             self.note(session, note).await;
         }
         drop(turn);
-        let Taken { session, is_new, frees } = taken?;
-        if frees {
-            self.drain_queue(session.realm).await?;
+        let taken = taken?;
+        self.follow_up(&taken, agent, None).await?;
+        Ok((taken.session, taken.is_new))
+    }
+
+    /// Gives the session to the agent, who answers it over `conn`, where the one who has it is not connected: whoever answers now is to be seen
+    /// as being there. Leaves it where it is if the agent takes no sessions, or if it waits or is over.
+    ///
+    /// # Errors
+    /// As [`Desk::session`] and [`Desk::register_agent`].
+    pub async fn adopt_session(&self, who: &Principal, agent: &Agent, id: &SessionId, conn: &ConnId) -> Result<(), Error> {
+        allow_agent(who, &agent.id)?;
+        let turn = self.takings.take(id).await;
+        let session = self.session(who, id).await?;
+        let Some(holder) = session.agent.filter(|h| session.status == Status::Active && h.id != agent.id) else { return Ok(()) };
+        if self.store.find_agent(&holder.id).await?.is_some_and(|h| h.attended) {
+            return Ok(());
         }
-        Ok((session, is_new))
+        let taken = match self.take_in_turn(who, agent, id).await {
+            Err(Error::AgentUnavailable | Error::SessionEnded(_)) => return Ok(()),
+            other => other?,
+        };
+        drop(turn);
+        self.follow_up(&taken, agent, Some(conn)).await
+    }
+
+    /// What follows from a session that has changed hands: the former slot serves the queue; and where the former agent was shown as gone, those
+    /// in the session hear that the one who answers now is there.
+    async fn follow_up(&self, taken: &Taken, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
+        let Some(former) = &taken.former else { return Ok(()) };
+        let is_there = |a: Agent| matches!(a.availability, Availability::Online | Availability::Busy);
+        if !self.store.find_agent(&former.id).await?.is_some_and(is_there)
+            && let Some(now) = self.store.find_agent(&agent.id).await?
+        {
+            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now() };
+            self.announce.signal(&[Audience::Session(taken.session.id.clone())], signal, origin);
+        }
+        self.drain_queue(taken.session.realm).await
     }
 
     /// Takes the session, with its turn. First the assignment is in the log, then the former slot is free.
@@ -99,7 +133,7 @@ impl Desk {
                 return Err(Error::SessionEnded(id.clone()));
             }
             if holder.as_ref().is_some_and(|h| h.id == agent.id) {
-                return Ok(Taken { session, is_new: false, frees: false });
+                return Ok(Taken { session, is_new: false, former: None });
             }
             if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
                 return Err(Error::AgentUnavailable);
@@ -120,7 +154,7 @@ impl Desk {
             if !recorded {
                 return Err(Error::SessionEnded(id.clone()));
             }
-            return Ok(Taken { session: taken, is_new: true, frees: holder.is_some() });
+            return Ok(Taken { session: taken, is_new: true, former: holder });
         }
         Err(StoreError::Conflict(format!("session {id}")).into())
     }

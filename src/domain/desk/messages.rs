@@ -1,8 +1,7 @@
 //! Saying something.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{Desk, Opening};
 use crate::domain::entry::{Body, Content, Draft, Entry, Form, Message};
@@ -13,12 +12,6 @@ use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
-
-/// For how long a session's place in lists may be old, in milliseconds: its document is not written with every message.
-const TOUCH_EVERY_MS: i64 = 5_000;
-
-/// From how many remembered touches on all are forgotten.
-const TOUCHES: usize = 10_000;
 
 /// What a caller wants to say.
 #[derive(Clone, Debug)]
@@ -181,28 +174,41 @@ impl Desk {
     }
 
     /// Notes in the session's document that somebody spoke: the first time, and where messages bring a session to the top of lists from time to
-    /// time.
+    /// time; [`Desk::catch_up_lists`] does the rest.
     async fn touch(&self, session: &Session, entry: &Entry) -> Result<(), Error> {
         if entry.author.role == Role::System || !session.realm.shares_sessions() {
             return Ok(());
         }
-        let rises = session.realm.lists_by_activity();
-        let touched = |touched: &HashMap<SessionId, Timestamp>| touched.get(&session.id).copied();
-        let last = touched(&self.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        let due = if rises { last.is_none_or(|at| entry.at.since(at) >= TOUCH_EVERY_MS) } else { !session.spoken };
-        if !due {
+        if !session.realm.lists_by_activity() {
+            return if session.spoken { Ok(()) } else { Ok(self.store.touch_session(&session.id, None).await?) };
+        }
+        if !self.touches.is_due(&session.id, entry.at) {
             return Ok(());
         }
-        self.store.touch_session(&session.id, rises.then_some(entry.at)).await?;
-        if rises {
-            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            if touched.len() >= TOUCHES {
-                // Forgetting costs a write more for each session that goes on, once.
-                touched.clear();
-            }
-            touched.insert(session.id.clone(), entry.at);
+        self.write_touch(&session.id, entry.at).await
+    }
+
+    async fn write_touch(&self, session: &SessionId, at: Timestamp) -> Result<(), Error> {
+        let written = self.store.touch_session(session, Some(at)).await;
+        if written.is_err() {
+            self.touches.owe(session, at);
         }
-        Ok(())
+        Ok(written?)
+    }
+
+    /// Brings sessions to their place in lists whose last messages did not do so at once. To be called every few seconds, and at the end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next call does the rest.
+    pub async fn catch_up_lists(&self) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        for (session, at) in self.touches.take_owed(self.now()) {
+            match outcome {
+                Ok(()) => outcome = self.write_touch(&session, at).await,
+                Err(_) => self.touches.owe(&session, at),
+            }
+        }
+        outcome
     }
 }
 

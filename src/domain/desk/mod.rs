@@ -8,6 +8,7 @@ mod assignment;
 mod agents;
 mod attendance;
 mod turns;
+mod touches;
 mod accounts;
 mod logins;
 mod reports;
@@ -15,9 +16,8 @@ mod repair;
 mod rate;
 mod tries;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex};
 
 use super::error::Error;
 use super::ids::{AgentId, ConnId, LoginId, SessionId};
@@ -27,6 +27,7 @@ use super::time::{Clock, Timestamp};
 
 use attendance::Attendance;
 use rate::Rate;
+use touches::Touches;
 use tries::Tries;
 use turns::Turns;
 
@@ -60,10 +61,10 @@ pub struct Desk {
     takings: Turns<SessionId>,
     /// Whether a step failed that others should have followed.
     is_unsettled: AtomicBool,
-    /// When this node last touched the documents of sessions that are listed by activity.
-    touched: Mutex<HashMap<SessionId, Timestamp>>,
     /// Logins that were taken back, for the sockets that rest on them.
     revoked: tokio::sync::broadcast::Sender<LoginId>,
+    /// When this node last wrote into the documents of sessions that are listed by activity.
+    touches: Touches,
     posts: Rate,
     joins: Rate,
     /// What callers without a credential post from one address, whichever sessions they name.
@@ -115,8 +116,8 @@ impl Desk {
             arrivals: Turns::default(),
             takings: Turns::default(),
             is_unsettled: AtomicBool::new(false),
-            touched: Mutex::default(),
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
+            touches: Touches::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),
             crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),

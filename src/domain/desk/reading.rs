@@ -79,6 +79,16 @@ impl Desk {
         self.read(who, id, Reading { offset, limit, newest_first: false, form: None, unread_only: false }).await
     }
 
+    /// The last messages, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Desk::session`].
+    pub async fn last_page(&self, who: &Principal, id: &SessionId, limit: u32) -> Result<History, Error> {
+        let mut page = self.read(who, id, Reading { offset: 0, limit, newest_first: true, form: None, unread_only: false }).await?;
+        page.messages.reverse();
+        Ok(page)
+    }
+
     /// A page of messages as wanted. Of one form, or unread: among the first 10,000 messages.
     ///
     /// # Errors

@@ -142,10 +142,10 @@ impl Desk {
     }
 
     /// Lets `person` into the session: its visitor, its agent, or a `system` person behind a privileged caller.
-    /// `person` is whom the credential names, or whom a privileged caller acts for.
+    /// `person` is whom the credential names, whom a privileged caller acts for, or the session's visitor where the caller is a guest.
     ///
     /// # Errors
-    /// [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
+    /// [`Error::Forbidden`] where the caller may see the session and may not be `person`. [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
     pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
         self.meter_join(who, person, id)?;
@@ -154,7 +154,11 @@ impl Desk {
             return Err(if who.is_privileged() { Error::SessionNotFound } else { refused });
         };
         let fits = session.visitor.is(person) || session.is_answered_by(person) || (person.role == Role::System && who.is_privileged());
-        if fits && session.admits(who) { Ok(session) } else { Err(refused) }
+        if !fits || !session.admits(who) {
+            return Err(refused);
+        }
+        allow_author(who, person, &session)?;
+        Ok(session)
     }
 
     /// What the log says of the session after its last entry, for a caller who may see it.

@@ -3,6 +3,7 @@
 mod away;
 mod colleagues;
 mod crash;
+mod crowded;
 mod hanging_up;
 mod healing;
 mod joining;
