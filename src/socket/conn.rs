@@ -79,11 +79,16 @@ impl Line for Conn {
     async fn join(&self, admission: Admission) -> Result<Joined, Error> {
         let session = admission.session.id.clone();
         self.make_room(&session).await?;
+        // Before the greeting: whoever has it hears what happens from then on.
+        self.attend(&Audience::Session(session.clone()));
         let dialect = Arc::clone(&self.dialect);
-        let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await?;
-        self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session.clone());
-        self.attend(&Audience::Session(session));
-        Ok(joined)
+        let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await;
+        if joined.is_ok() {
+            self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+        } else if !self.listens_to(&session) {
+            self.exit(&session);
+        }
+        Ok(joined?)
     }
 
     async fn make_room(&self, session: &SessionId) -> Result<(), Error> {
