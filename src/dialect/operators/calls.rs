@@ -43,8 +43,8 @@ pub(super) struct Seat {
     pub(super) visitor: Option<(Person, SessionId)>,
     /// The list that last replaced the visitor's without his page having asked.
     pub(super) replaced: Option<Replaced>,
-    /// The operator that it is.
-    pub(super) agent: Option<Agent>,
+    /// The operators who are there by it, the one who acted last at the end. Several where a delegate speaks for them.
+    pub(super) agents: Vec<Agent>,
     /// The session that its operator opened last.
     pub(super) opened: Option<SessionId>,
     /// All sessions joined, with the person as each knows it.
@@ -175,7 +175,7 @@ impl Conversation for Seat {
 
 impl Seat {
     pub(super) fn new(who: Principal, handshake: Handshake) -> Self {
-        Self { who, handshake, visitor: None, replaced: None, agent: None, opened: None, joined: Vec::new() }
+        Self { who, handshake, visitor: None, replaced: None, agents: Vec::new(), opened: None, joined: Vec::new() }
     }
 
     /// Lets the person into the session, and joins the socket to its delivery.

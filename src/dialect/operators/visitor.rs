@@ -114,7 +114,7 @@ impl Seat {
         if let Some(known) = &self.visitor {
             return Ok(known.clone());
         }
-        let named = filled(payload, "sessionId").filter(|_| self.agent.is_none()).and_then(SessionId::parse);
+        let named = filled(payload, "sessionId").filter(|_| self.agents.is_empty()).and_then(SessionId::parse);
         let id = named.ok_or_else(|| Refused::input(code, message))?;
         match desk.session(&self.who, &id).await {
             Ok(session) => Ok((session.visitor, id)),
