@@ -55,8 +55,8 @@ impl Seat {
         let note = Body::stored(format!("Operator {} 加入了会话", agent.name));
         let (_, is_new) = desk.take_session(&self.who, &agent, &id, Some(note)).await.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
-        let welcome = Welcome::with(move |session, messages| {
-            vec![events::operator_session_joined(session, &shown, at), events::latest(session, messages)]
+        let welcome = Welcome::with(move |session, messages, total| {
+            vec![events::operator_session_joined(session, &shown, at), events::latest(session, messages, total)]
         });
         let person = agent.person();
         let joined = self.sit_down(desk, line, (person.clone(), &id), welcome.since(payload)).await.map_err(|e| not_opened(&e))?;
@@ -74,7 +74,7 @@ impl Seat {
         let (agent, id) = self.opens(desk, line, payload).await?;
         self.adopt(desk, line, &agent, &id).await.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
-        let greeting = move |session: &_, _: &[_]| vec![events::operator_session_rejoined(session, &shown, at)];
+        let greeting = move |session: &_, _: &[_], _| vec![events::operator_session_rejoined(session, &shown, at)];
         let welcome = Welcome { greeting: Box::new(greeting), ..Welcome::silent() };
         let joined = self.sit_down(desk, line, (agent.person(), &id), welcome.since(payload)).await.map_err(|e| not_opened(&e))?;
         let ack = json!({"ok": true, "sessionId": id.as_str(), "status": status_word(joined.status), "headSeq": joined.reach});
