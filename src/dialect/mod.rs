@@ -139,8 +139,8 @@ pub trait Conversation: Send {
     async fn closed(&mut self, desk: &Desk, line: &dyn Line, reason: &'static str);
 }
 
-/// Draws the frames that greet a socket from the session and its first messages, ascending.
-pub type Greeting = Box<dyn FnOnce(&Session, &[Entry]) -> Vec<Frame> + Send>;
+/// Draws the frames that greet a socket from the session, the messages to show, ascending, and how many the session has in all.
+pub type Greeting = Box<dyn FnOnce(&Session, &[Entry], u64) -> Vec<Frame> + Send>;
 
 /// From where on a socket is delivered a session's entries.
 #[derive(Clone, Debug, PartialEq, Eq)]

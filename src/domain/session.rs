@@ -144,6 +144,16 @@ impl Session {
         }
     }
 
+    /// The id under which `who` signs what it does to the session: its own whatever the call names, the visitor's where it is a guest, and the
+    /// named one where it is privileged.
+    pub fn signature<'a>(&'a self, who: &'a Principal, named: &'a str) -> &'a str {
+        match who {
+            Principal::Guest { .. } => &self.visitor.id,
+            Principal::Person { person, .. } if !who.is_privileged() => &person.id,
+            Principal::Person { .. } | Principal::Delegate { .. } => named,
+        }
+    }
+
     /// Whether somebody has read the message: by itself, or with all up to it.
     pub fn has_read(&self, message: &Entry) -> bool {
         message.read_at.is_some() || message.head.ordinal <= self.read_ordinal

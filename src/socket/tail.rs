@@ -211,14 +211,14 @@ impl Tail {
     async fn join(&mut self, joining: Joining) {
         let Joining { conn, outlet, dialect, admission, reply } = joining;
         let Admission { session, start, history, pages, greeting } = admission;
-        let (joined, messages, session) = match self.greet(&conn, session, (start, history, &pages)).await {
+        let (joined, messages, (session, total)) = match self.greet(&conn, session, (start, history, &pages)).await {
             Ok(greeted) => greeted,
             Err(error) => {
                 let _ = reply.send(Err(error));
                 return;
             }
         };
-        let frames = greeting(&session, &messages);
+        let frames = greeting(&session, &messages, total);
         let fresh = Member { outlet, dialect, cursor: joined.reach, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
         if !pages.is_empty() {
@@ -231,14 +231,14 @@ impl Tail {
         member.flush();
     }
 
-    /// How far the greeting reaches, its messages, and the session as the log has it there. A socket that listens already is greeted up to
-    /// its own cursor. The document is read after the log: it may know of an assignment before the log does, and of an end only after it.
+    /// How far the greeting reaches, its messages, and the session as the log has it there, with the count of all its messages. A socket that
+    /// listens already is greeted up to its own cursor. The document is read after the log: it may know of an assignment before the log does, and of an end only after it.
     async fn greet(
         &mut self,
         conn: &ConnId,
         known: Session,
         (start, history, pages): (Start, u32, &[Arc<str>]),
-    ) -> Result<(Joined, Vec<Entry>, Session), StoreError> {
+    ) -> Result<(Joined, Vec<Entry>, (Session, u64)), StoreError> {
         let head = match self.delivered {
             Some(head) => head,
             None => *self.delivered.insert(self.store.head(&self.session).await?),
@@ -269,7 +269,7 @@ impl Tail {
                 (reach, messages)
             }
         };
-        Ok((Joined { reach, head: head.seq, status: session.status }, messages, session))
+        Ok((Joined { reach, head: head.seq, status: session.status }, messages, (session, head.ordinal)))
     }
 
     /// The last entry that a page's earlier socket got: one that still lives, or one that has gone. Where this process knows of none, the page

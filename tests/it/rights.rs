@@ -1,5 +1,6 @@
 //! What the desk lets callers see, where no contract asks for it yet, and what it tells when a write fails half-way.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use helpline::auth::password::Hasher;
@@ -29,6 +30,10 @@ impl Announce for Heard {
 }
 
 async fn desk(folder: &TempDir) -> (Desk, Arc<Heard>) {
+    desk_with(folder, None).await
+}
+
+async fn desk_with(folder: &TempDir, posts_per_minute: Option<u32>) -> (Desk, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let ports = Ports {
         store: Arc::new(Sqlite::open(folder.path()).await.unwrap()),
@@ -37,7 +42,7 @@ async fn desk(folder: &TempDir) -> (Desk, Arc<Heard>) {
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    (Desk::new(ports, None), heard)
+    (Desk::new(ports, posts_per_minute), heard)
 }
 
 fn key(realm: Realm) -> Principal {
@@ -99,4 +104,30 @@ async fn a_session_that_was_opened_again_is_told_of_though_its_document_could_no
     assert!(matches!(last.content, Content::Opened(_)), "{last:?}");
     past.execute_batch("DROP TRIGGER planted").unwrap();
     assert!(desk.open_again(&who, &session.id, "active").await.unwrap().is_open());
+}
+
+#[tokio::test]
+async fn a_guest_who_marks_counts_or_closes_without_end_has_to_wait() {
+    let folder = TempDir::new().unwrap();
+    let (desk, _) = desk_with(&folder, Some(100)).await;
+    let guest = Principal::Guest { realm: Realm::Operators, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    for kind in 0..3 {
+        let visitor = Person::new(Realm::Operators, format!("visitor-number-{kind}"), Role::Visitor);
+        let id = desk.start_session(&guest, Opening::by(visitor)).await.unwrap().session.id;
+        let mut served = 0;
+        let refused = loop {
+            let answer = match kind {
+                0 => desk.mark_session_read(&guest, &id).await.map(drop),
+                1 => desk.unread(&guest, &id).await.map(drop),
+                _ => desk.end_session(&guest, &id, "closed").await.map(drop),
+            };
+            match answer {
+                Ok(()) => served += 1,
+                Err(error) => break error,
+            }
+            assert!(served < 200, "kind {kind}");
+        };
+        assert!(matches!(refused, Error::RateLimited { .. }) && served >= 60, "kind {kind}: {refused:?} after {served}");
+        assert!(desk.unread(&key(Realm::Operators), &id).await.is_ok(), "the company is not counted");
+    }
 }

@@ -33,7 +33,7 @@ pub const CALLS: &[&str] = &[
 ];
 
 /// How many messages a page holds at most.
-const PAGE_LIMIT: u64 = 100;
+const PAGE_LIMIT: u32 = 100;
 
 /// One socket: who calls, which visitor or operator it is, and where it listens.
 pub(super) struct Seat {
@@ -43,8 +43,8 @@ pub(super) struct Seat {
     pub(super) visitor: Option<(Person, SessionId)>,
     /// The list that last replaced the visitor's without his page having asked.
     pub(super) replaced: Option<Replaced>,
-    /// The operator that it is.
-    pub(super) agent: Option<Agent>,
+    /// The operators who are there by it, the one who acted last at the end. Several where a delegate speaks for them.
+    pub(super) agents: Vec<Agent>,
     /// The session that its operator opened last.
     pub(super) opened: Option<SessionId>,
     /// All sessions joined, with the person as each knows it.
@@ -107,16 +107,16 @@ pub(super) struct Welcome {
 impl Welcome {
     /// Without a word.
     pub(super) fn silent() -> Self {
-        Self { start: Start::Now, history: 0, greeting: Box::new(|_, _| Vec::new()) }
+        Self { start: Start::Now, history: 0, greeting: Box::new(|_, _, _| Vec::new()) }
     }
 
     /// With the last messages, which replace what the page shows.
     pub(super) fn history() -> Self {
-        Self::with(|session, messages| vec![events::latest(session, messages)])
+        Self::with(|session, messages, total| vec![events::latest(session, messages, total)])
     }
 
     /// With frames that are drawn from the last messages.
-    pub(super) fn with(greeting: impl FnOnce(&Session, &[Entry]) -> Vec<Frame> + Send + 'static) -> Self {
+    pub(super) fn with(greeting: impl FnOnce(&Session, &[Entry], u64) -> Vec<Frame> + Send + 'static) -> Self {
         Self { start: Start::Latest, history: GREETING_LIMIT, greeting: Box::new(greeting) }
     }
 
@@ -175,7 +175,7 @@ impl Conversation for Seat {
 
 impl Seat {
     pub(super) fn new(who: Principal, handshake: Handshake) -> Self {
-        Self { who, handshake, visitor: None, replaced: None, agent: None, opened: None, joined: Vec::new() }
+        Self { who, handshake, visitor: None, replaced: None, agents: Vec::new(), opened: None, joined: Vec::new() }
     }
 
     /// Lets the person into the session, and joins the socket to its delivery.
@@ -205,9 +205,11 @@ impl Seat {
         let failed = |e: &Error| Refused::because(e, CODE, "Failed to load message history");
         let named = filled(payload, "sessionId").ok_or_else(|| Refused::input("MISSING_SESSION_ID", "Session ID is required"))?;
         let id = SessionId::parse(named).ok_or_else(|| failed(&Error::SessionNotFound))?;
-        let number = |field: &str| payload.get(field).and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()));
-        let limit = number("limit").unwrap_or(GREETING_LIMIT.into()).clamp(1, PAGE_LIMIT) as u32;
-        let offset = number("offset").unwrap_or(0);
+        let number =
+            |field: &str| payload.get(field).and_then(|v| v.as_f64().or_else(|| v.as_str()?.parse().ok())).filter(|n| n.is_finite());
+        // Whole ones: what is behind the point is cut off, and what does not fit is brought to the nearest that does.
+        let limit = number("limit").map_or(GREETING_LIMIT, |n| (n as u32).clamp(1, PAGE_LIMIT));
+        let offset = number("offset").map_or(0, |n| n as u64);
         let wanted = Reading { offset, limit, newest_first: false, form: None, unread_only: false };
         let history = desk.read(&self.who, &id, wanted).await.map_err(|e| failed(&e))?;
         line.send(&events::history(&history, limit, offset)).await;

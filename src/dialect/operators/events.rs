@@ -101,18 +101,17 @@ pub(super) fn history(history: &History, limit: u32, offset: u64) -> Frame {
 }
 
 /// The last messages of a session, for a socket that joins it.
-pub(super) fn latest(session: &Session, messages: &[Entry]) -> Frame {
-    let total = messages.last().map_or(0, |m| m.head.ordinal);
-    let offset = total.saturating_sub(messages.len() as u64);
+pub(super) fn latest(session: &Session, messages: &[Entry], total: u64) -> Frame {
+    let offset = messages.first().map_or(total, |m| m.head.ordinal.saturating_sub(1));
     message_history(session, messages, (total, GREETING_LIMIT, offset))
 }
 
 /// The same after the last messages of the session before, for a visitor who goes on and has not seen those.
-pub(super) fn latest_after(before: &History, session: &Session, messages: &[Entry]) -> Frame {
+pub(super) fn latest_after(before: &History, (session, messages, total): (&Session, &[Entry], u64)) -> Frame {
     let earlier = before.messages.iter().map(|m| views::message(m, &before.session));
     let mut shown: Vec<Value> = earlier.chain(messages.iter().map(|m| views::message(m, session))).collect();
     shown.drain(..shown.len().saturating_sub(GREETING_LIMIT as usize));
-    let total = before.total + messages.last().map_or(0, |m| m.head.ordinal);
+    let total = before.total + total;
     let offset = total.saturating_sub(shown.len() as u64);
     Frame::new("message-history", &views::message_history(&before.session, shown, (total, GREETING_LIMIT, offset)))
 }

@@ -35,7 +35,7 @@ impl Seat {
         let id = person_id(id).ok_or_else(|| Refused::input(CODE, "Failed to update operator status"))?;
         let agent = desk.register_agent(&self.who, id).await.map_err(|e| failed(&e))?;
         let agent = desk.agent_arrived_as(&self.who, &agent.id, to, line.id()).await.map_err(|e| failed(&e))?;
-        self.take_post(desk, line, &agent).await;
+        self.take_post(line, &agent);
         if to == Availability::Online {
             let waiting = SessionQuery { status: Some(Status::Waiting), ..SessionQuery::of(Realm::Operators, WAITING_LIMIT) };
             for session in &desk.list_sessions(&self.who, waiting).await.map_err(|e| failed(&e))?.sessions {
@@ -55,8 +55,8 @@ impl Seat {
         let note = Body::stored(format!("Operator {} 加入了会话", agent.name));
         let (_, is_new) = desk.take_session(&self.who, &agent, &id, Some(note)).await.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
-        let welcome = Welcome::with(move |session, messages| {
-            vec![events::operator_session_joined(session, &shown, at), events::latest(session, messages)]
+        let welcome = Welcome::with(move |session, messages, total| {
+            vec![events::operator_session_joined(session, &shown, at), events::latest(session, messages, total)]
         });
         let person = agent.person();
         let joined = self.sit_down(desk, line, (person.clone(), &id), welcome.since(payload)).await.map_err(|e| not_opened(&e))?;
@@ -74,7 +74,7 @@ impl Seat {
         let (agent, id) = self.opens(desk, line, payload).await?;
         self.adopt(desk, line, &agent, &id).await.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
-        let greeting = move |session: &_, _: &[_]| vec![events::operator_session_rejoined(session, &shown, at)];
+        let greeting = move |session: &_, _: &[_], _| vec![events::operator_session_rejoined(session, &shown, at)];
         let welcome = Welcome { greeting: Box::new(greeting), ..Welcome::silent() };
         let joined = self.sit_down(desk, line, (agent.person(), &id), welcome.since(payload)).await.map_err(|e| not_opened(&e))?;
         let ack = json!({"ok": true, "sessionId": id.as_str(), "status": status_word(joined.status), "headSeq": joined.reach});
@@ -160,36 +160,37 @@ impl Seat {
     /// again that they are online.
     pub(super) async fn act_as(&mut self, desk: &Desk, line: &dyn Line, id: &str) -> Result<Agent, Error> {
         let id = person_id(id).ok_or(Error::AgentNotFound)?;
-        if let Some(agent) = self.agent.as_ref().filter(|a| a.id == AgentId::of(Realm::Operators, id)) {
-            return Ok(agent.clone());
+        if let Some(at) = self.agents.iter().position(|a| a.id == AgentId::of(Realm::Operators, id)) {
+            let agent = self.agents.remove(at);
+            self.agents.push(agent.clone());
+            return Ok(agent);
         }
         let agent = desk.register_agent(&self.who, id).await?;
         desk.agent_arrived(&agent, line.id()).await?;
-        self.take_post(desk, line, &agent).await;
+        self.take_post(line, &agent);
         Ok(agent)
     }
 
     /// Makes this socket the operator's, whose arrival is noted: it hears what concerns all operators, and he is there while it lives.
-    async fn take_post(&mut self, desk: &Desk, line: &dyn Line, agent: &Agent) {
-        if self.agent.as_ref().is_some_and(|a| a.id != agent.id) {
-            self.step_down(desk, line).await;
-        }
-        self.agent = Some(agent.clone());
+    fn take_post(&mut self, line: &dyn Line, agent: &Agent) {
+        self.agents.retain(|a| a.id != agent.id);
+        self.agents.push(agent.clone());
         line.attend(&Audience::Agents(Realm::Operators));
     }
 
-    /// The operator is no more on this socket.
+    /// Nobody is there by this socket any more.
     pub(super) async fn step_down(&mut self, desk: &Desk, line: &dyn Line) {
-        let Some(agent) = self.agent.take() else { return };
-        if let Err(error) = desk.agent_left(&agent.id, line.id()).await {
-            crate::http::status::log(&error);
+        for agent in std::mem::take(&mut self.agents) {
+            if let Err(error) = desk.agent_left(&agent.id, line.id()).await {
+                crate::http::status::log(&error);
+            }
         }
     }
 
     /// The operator where a call names none.
     fn operator_id(&self) -> Option<String> {
         let token = self.who.person().filter(|p| p.role == Role::Agent);
-        self.agent.as_ref().map(|a| a.id.in_realm()).or_else(|| token.map(|p| &*p.id)).map(str::to_owned)
+        self.agents.last().map(|a| a.id.in_realm()).or_else(|| token.map(|p| &*p.id)).map(str::to_owned)
     }
 }
 

@@ -36,8 +36,9 @@ impl Seat {
         let opened = desk.start_session(&self.who, opening).await.map_err(|e| failed(&e))?;
         let (session, is_new, at) = (opened.session.id, opened.is_new, desk.now());
         self.move_out(desk, line, &session).await;
-        let welcome =
-            Welcome::with(move |session, messages| vec![events::session_created(session, is_new, at), events::latest(session, messages)]);
+        let welcome = Welcome::with(move |session, messages, total| {
+            vec![events::session_created(session, is_new, at), events::latest(session, messages, total)]
+        });
         let joined = self.sit_down(desk, line, (visitor.clone(), &session), welcome.since(payload)).await.map_err(|e| failed(&e))?;
         let status = super::status_word(joined.status);
         let ack = json!({"ok": true, "sessionId": session.as_str(), "status": status, "isNew": is_new, "headSeq": joined.reach});
@@ -70,7 +71,7 @@ impl Seat {
         let created = move |session: &_| events::session_created(session, is_new, now);
         let welcome = if goes_on && late.is_none() && self.listens_to(&before) {
             // A list would replace what the page shows of the session before, which is all of it.
-            Welcome { start: Start::After(0), history: 0, greeting: Box::new(move |session, _| vec![created(session)]) }
+            Welcome { start: Start::After(0), history: 0, greeting: Box::new(move |session, _, _| vec![created(session)]) }
         } else {
             // The page shows its own message before it sends it, and replaces its list by this one, which has the message, and what was said in
             // the session before while the page was away.
@@ -80,10 +81,10 @@ impl Seat {
                 None => None,
             };
             self.replaced = Some(Replaced { at: now, before });
-            Welcome::with(move |session, messages| {
+            Welcome::with(move |session, messages, total| {
                 let list = match &earlier {
-                    Some(earlier) => events::latest_after(earlier, session, messages),
-                    None => events::latest(session, messages),
+                    Some(earlier) => events::latest_after(earlier, (session, messages, total)),
+                    None => events::latest(session, messages, total),
                 };
                 std::iter::once(list).chain(goes_on.then(|| created(session))).collect()
             })
@@ -114,7 +115,7 @@ impl Seat {
         if let Some(known) = &self.visitor {
             return Ok(known.clone());
         }
-        let named = filled(payload, "sessionId").filter(|_| self.agent.is_none()).and_then(SessionId::parse);
+        let named = filled(payload, "sessionId").filter(|_| self.agents.is_empty()).and_then(SessionId::parse);
         let id = named.ok_or_else(|| Refused::input(code, message))?;
         match desk.session(&self.who, &id).await {
             Ok(session) => Ok((session.visitor, id)),

@@ -104,7 +104,7 @@ impl Seat {
             start: last_seq.map_or(Start::Now, Start::After),
             history: GREETING_LIMIT,
             pages: Vec::new(),
-            greeting: Box::new(|session, messages| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
+            greeting: Box::new(|session, messages, _| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
         // The others hear of it before the greeting, so that whoever joins after the greeting does not hear of it at all.
         desk.signal(Signal::Joined { session: id.clone(), person: person.clone(), at: desk.now() }, line.id());

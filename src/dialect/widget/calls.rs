@@ -121,7 +121,7 @@ impl Seat {
     ) -> Result<u64, Error> {
         let session = desk.join(&self.who, person, id).await?;
         let pages = self.pages(part);
-        let admission = Admission { session: session.clone(), start, history: 0, pages, greeting: Box::new(|_, _| Vec::new()) };
+        let admission = Admission { session: session.clone(), start, history: 0, pages, greeting: Box::new(|_, _, _| Vec::new()) };
         let joined = line.join(admission).await?;
         self.joined.retain(|j| j.session.id != *id);
         self.joined.push(Joined { session, is_known: part.is_some() });

@@ -88,6 +88,24 @@ impl Desk {
         self.declare(agent, to, None).await
     }
 
+    /// Sets it for those of these agents who are known, and answers how many they are; for privileged callers, or one for himself. Nothing is set
+    /// where it may not be set for all.
+    ///
+    /// # Errors
+    /// As [`Desk::set_availability`], but for agents who are not known.
+    pub async fn set_availability_of(&self, who: &Principal, agents: &[AgentId], to: Availability) -> Result<usize, Error> {
+        agents.iter().try_for_each(|agent| allow_agent(who, agent))?;
+        let mut known = 0;
+        for agent in agents {
+            match self.declare(agent, to, None).await {
+                Ok(_) => known += 1,
+                Err(Error::AgentNotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known)
+    }
+
     /// Notes a connection of the agent, over which he says whether he takes new sessions. All but this connection hear of it.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ impl Desk {
     }
 
     /// Counts a guest's reading. Whoever shows a credential reads as often as he likes, a page at a time.
-    fn meter_guest(&self, who: &Principal, visitor: &Person, id: &SessionId) -> Result<(), Error> {
+    pub(super) fn meter_guest(&self, who: &Principal, visitor: &Person, id: &SessionId) -> Result<(), Error> {
         if matches!(who, Principal::Guest { .. }) { self.meter_join(who, visitor, id) } else { Ok(()) }
     }
 
@@ -205,6 +205,7 @@ impl Desk {
     /// As [`Desk::session`].
     pub async fn mark_session_read(&self, who: &Principal, id: &SessionId) -> Result<(Session, u64), Error> {
         let (session, head) = self.head(who, id).await?;
+        self.meter_guest(who, &session.visitor, id)?;
         let before = self.store.mark_session_read(id, head.ordinal).await?.unwrap_or(head.ordinal);
         Ok((session, head.ordinal.saturating_sub(before)))
     }
@@ -215,6 +216,7 @@ impl Desk {
     /// As [`Desk::session`].
     pub async fn unread(&self, who: &Principal, id: &SessionId) -> Result<(Session, u64), Error> {
         let (session, head) = self.head(who, id).await?;
+        self.meter_guest(who, &session.visitor, id)?;
         let unread = head.ordinal.saturating_sub(session.read_ordinal);
         Ok((session, unread))
     }

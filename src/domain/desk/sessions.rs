@@ -186,6 +186,7 @@ impl Desk {
     /// As [`Desk::end_session`]; [`Error::Forbidden`] where the caller may not act for the author.
     pub async fn end_session_so(&self, who: &Principal, id: &SessionId, ending: Ending) -> Result<Closed, Error> {
         let session = self.session(who, id).await?;
+        self.meter_guest(who, &session.visitor, id)?;
         let Ending { reason, author, note } = ending;
         if let Some(author) = &author {
             allow_author(who, author, &session)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::params::Params;
 use super::problem::Problem;
-use super::{Caller, PathId, success};
+use super::{Caller, Input, PathId, success};
 use crate::dialect::Context;
 use crate::dialect::operators::views;
 use crate::domain::desk::Reading;
@@ -35,6 +35,7 @@ pub(super) async fn mark_read(
     Caller { who, .. }: Caller,
     PathId(id): PathId,
     params: Params,
+    _: Input,
 ) -> Result<Response, Problem> {
     let id = params.session_id(&id)?;
     let (session, count) = rest.desk.mark_session_read(&who, &id).await?;

@@ -25,8 +25,8 @@ use problem::Problem;
 /// How large a body may be: 10 MB, as the original.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
-/// How many fields of a form are read; the contract knows fewer.
-const FORM_FIELDS: usize = 64;
+/// How many fields of a form are read, as in the original.
+const FORM_FIELDS: usize = 1_000;
 
 /// Every path that this contract serves, for the documents and their test.
 pub const PATHS: &[&str] = &[
@@ -77,16 +77,25 @@ pub fn router(rest: Context) -> Router {
         .route("/api/operators/{id}/status", get(staff::status).put(staff::set_status))
         .route("/api/operators/{id}/sessions", get(staff::sessions))
         .route("/api/operators/{id}/assign-session", post(staff::assign))
-        .route("/api/notifications", post(|| async { Json(json!({"success": true, "message": "Notification received"})) }))
+        .route("/api/notifications", post(notified))
         .route("/api/room-exists/{id}", get(room_exists))
         .route("/users", get(|| async { "respond with a resource" }))
-        .method_not_allowed_fallback(|| async { Problem::Endpoint })
-        .fallback(|| async { Problem::Endpoint })
+        .method_not_allowed_fallback(nowhere)
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(finish))
         .layer(from_fn_with_state(rest.clone(), problem::tell))
         .layer(from_fn(harden))
         .with_state(rest)
+}
+
+/// What is not served. A body is read first, as by the original.
+async fn nowhere(_: Input) -> Problem {
+    Problem::Endpoint
+}
+
+async fn notified(_: Input) -> Response {
+    Json(json!({"success": true, "message": "Notification received"})).into_response()
 }
 
 /// The rooms of the original's video meetings, which are not served: there is none.
@@ -157,14 +166,28 @@ impl FromRequest<Context> for Input {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if kind.to_ascii_lowercase().contains("x-www-form-urlencoded") {
             let bytes = axum::body::Bytes::from_request(request, rest).await.map_err(|_| Problem::TooLarge)?;
-            let fields = form_urlencoded::parse(&bytes).take(FORM_FIELDS);
-            return Ok(Input(fields.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect::<Map<_, _>>().into()));
+            return Ok(Input(form(&bytes).into()));
         }
         extract::json_body(request, rest).await.map(Input).map_err(|e| match e {
             Unreadable::TooLarge => Problem::TooLarge,
             Unreadable::Malformed(why) => Problem::Malformed(why),
         })
     }
+}
+
+/// The fields of a form. One that stands there several times, or as `name[]`, is an array.
+fn form(bytes: &[u8]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (name, value) in form_urlencoded::parse(bytes).take(FORM_FIELDS) {
+        let (name, is_list) = name.strip_suffix("[]").map_or((&*name, false), |n| (n, true));
+        let value = Value::String(value.into_owned());
+        match fields.get_mut(name) {
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+            None => drop(fields.insert(name.to_owned(), if is_list { vec![value].into() } else { value })),
+        }
+    }
+    fields
 }
 
 /// A success in the contract's envelope.

@@ -128,8 +128,9 @@ pub(super) async fn close(
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let id = params.session_id(&id)?;
-    let closer = text(&body, "closedBy").and_then(person_id);
-    let note = closer.map(|by| Body::stored(format!("Session closed by {by}")));
+    let named = text(&body, "closedBy").and_then(person_id);
+    let open = rest.desk.session(&who, &id).await?;
+    let note = named.map(|by| Body::stored(format!("Session closed by {}", open.signature(&who, by))));
     let closed = rest.desk.end_session_so(&who, &id, Ending { reason: "closed".into(), author: None, note }).await?;
     let message = if closed.is_new { "Chat session closed successfully" } else { "Session was already closed" };
     let session = rest.desk.session(&who, &id).await?;

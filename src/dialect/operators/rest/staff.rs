@@ -99,19 +99,13 @@ pub(super) async fn set_status(
 
 /// `PUT /api/operators/batch-status`: of the operators who are known.
 pub(super) async fn set_statuses(State(rest): State<Context>, Caller { who, .. }: Caller, Input(body): Input) -> Result<Response, Problem> {
-    let ids: Vec<&str> = body.get("operatorIds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let ids = body.get("operatorIds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let ids: Vec<AgentId> = ids.map(|id| AgentId::of(Realm::Operators, id)).collect();
     if ids.is_empty() {
         return Err(Problem::missing("MISSING_OPERATOR_IDS", "Operator IDs are required"));
     }
     let (word, to) = wanted_status(&body)?;
-    let mut count = 0;
-    for id in ids {
-        match rest.desk.set_availability(&who, &AgentId::of(Realm::Operators, id), to).await {
-            Ok(_) => count += 1,
-            Err(Error::AgentNotFound) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let count = rest.desk.set_availability_of(&who, &ids, to).await?;
     Ok(success(StatusCode::OK, &format!("{count} operators updated to {word} status"), json!({ "updatedCount": count })))
 }
 
