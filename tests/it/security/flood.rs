@@ -1,6 +1,7 @@
 //! Floods: a client that calls faster than it is served loses nothing without a word, costs bounded memory, and holds up nobody.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -164,6 +165,32 @@ async fn s36_typing_is_passed_on_a_few_times_a_second_whatever_is_sent() {
     assert_alive(&mut guests[1]).await;
     let heard = guests[1].received().len();
     assert!((1..=100).contains(&heard), "{heard} of 2,001 were passed on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s36_typing_that_nobody_takes_back_ends_by_itself() {
+    let shop = Shop::open(&[("MOUNTS", "widget@/")]).await;
+    let opened = post(&shop, "/api/sessions", json!({"userId": "u1"})).await;
+    let session = opened["id"].as_str().expect("an id").to_owned();
+    let mut guests = Vec::new();
+    for _ in 0..2 {
+        let mut guest = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
+        assert_eq!(guest.call("join_session", json!(session)).await.expect("an answer")["ok"], true);
+        guests.push(guest);
+    }
+    guests[0].emit("typing", &[json!({"sessionId": session, "userType": "user", "isTyping": true, "name": "Una"})]);
+    let typing = json!({"sessionId": session, "userType": "user", "isTyping": true, "name": "Una"});
+    assert_eq!(guests[1].event().await.expect("typing").args, [typing]);
+    let began = Instant::now();
+    let ended = loop {
+        // An event is waited for five seconds.
+        match guests[1].event().await {
+            Ok(event) => break event,
+            Err(late) => assert!(began.elapsed() < Duration::from_secs(25), "{late}"),
+        }
+    };
+    assert_eq!(ended.args, [json!({"sessionId": session, "userType": "user", "isTyping": false})]);
+    assert!(began.elapsed() > Duration::from_secs(10), "not while it may go on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
