@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::harness::client::Dial;
 use crate::harness::http::request;
@@ -20,12 +20,14 @@ async fn a_message_whose_poster_hangs_up_is_delivered_if_it_is_stored() {
         let opened = shop.session(&format!("u{n}")).await;
         listeners.push((shop.join(&opened.id, &format!("u{n}"), "user").await, opened.id));
     }
-    for (_, session) in &listeners {
+    for (n, (_, session)) in (0_u64..).zip(&listeners) {
         let body = json!({"message": "and away"}).to_string();
         let head = format!("POST /api/chat/send-message/{session} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}");
         let post = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let mut poster = TcpStream::connect(shop.server.address()).await.unwrap();
         poster.write_all(post.as_bytes()).await.unwrap();
+        // From at once to 35 ms later: some before they are read, some while they are stored, and the last ones after.
+        sleep(Duration::from_millis(n * n / 100)).await;
         poster.shutdown().await.unwrap();
     }
     let mut stored = 0;
