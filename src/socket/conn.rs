@@ -181,9 +181,12 @@ impl Conn {
 
     /// Makes the socket hear broadcasts to a room, while it is connected.
     fn enter(&self, room: String) {
+        // The library never forgets a closed socket that entered a room, and of one that left it again it keeps an empty list of rooms.
+        if !self.outlet.is_open() {
+            return;
+        }
         self.outlet.enter(room.clone());
         if !self.outlet.is_open() {
-            // The library never forgets a room that a closed socket entered.
             self.outlet.exit(room);
         }
     }
