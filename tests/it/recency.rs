@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::harness::client::{Client, Dial};
 use crate::harness::http::request;
@@ -18,7 +19,8 @@ async fn listed(server: &Server) -> Vec<String> {
 async fn say(visitor: &mut Client, content: &str) {
     let said: Value = visitor.call("user-send-message", json!({"content": content})).await.unwrap();
     assert_eq!(said["ok"], true, "{said}");
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    // Times are stored in milliseconds: whoever speaks next does so in a later one.
+    sleep(Duration::from_millis(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,17 +34,18 @@ async fn whoever_wrote_last_is_first_soon_after_and_after_a_stop() {
     }
     say(&mut visitors[0], "first").await;
     say(&mut visitors[1], "second").await;
+    let second = Instant::now();
     assert_eq!(listed(&server).await, ["visitor-number-b", "visitor-number-a"]);
     say(&mut visitors[0], "third").await;
     for _ in 0..80 {
         if listed(&server).await[0] == "visitor-number-a" {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(listed(&server).await, ["visitor-number-a", "visitor-number-b"]);
-    // By now the other one's last change is old enough for the next to be written at once.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // From five seconds after the last change that was written, the next one is written at once.
+    sleep_until(second + Duration::from_millis(5_100)).await;
     say(&mut visitors[1], "fourth").await;
     assert_eq!(listed(&server).await, ["visitor-number-b", "visitor-number-a"]);
     say(&mut visitors[0], "fifth").await;

@@ -106,12 +106,11 @@ async fn what_was_called_before_the_signal_is_carried_out_and_who_was_there_has_
     operator.call("operator-status-change", json!({"operatorId": "op", "status": "online"})).await.unwrap();
     assert_eq!(status_of(&shop.server, "op").await, "online");
     let session = shop.session("u1").await;
-    let visitor = shop.join(&session.id, "u1", "user").await;
+    let mut visitor = shop.join(&session.id, "u1", "user").await;
     for n in 0..MESSAGES {
         visitor.emit("send_message", &[json!({"sessionId": session.id, "message": n.to_string()})]);
     }
-    // All have arrived by then, and few are stored.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    visitor.arrived().await;
     let mut shop = shop;
     shop.server.restart().await;
     let said: Vec<String> = shop.history(&session.id).await.iter().map(|m| m["message"].as_str().unwrap_or_default().to_owned()).collect();

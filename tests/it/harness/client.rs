@@ -109,6 +109,9 @@ impl Dial {
     }
 }
 
+/// How [`Client::arrived`] sees that a namespace was refused, as frontends do.
+const REFUSAL: &str = "connect_error";
+
 /// A connected socket. Dropping it closes the connection without leaving the namespace first.
 pub(crate) struct Client {
     frames: mpsc::UnboundedSender<String>,
@@ -176,6 +179,13 @@ impl Client {
         Ok(self.received())
     }
 
+    /// Waits until the server has read all that this client sent: it carries calls out later, but refuses a namespace that it has not at once.
+    /// Events that come meanwhile are lost.
+    pub(crate) async fn arrived(&mut self) {
+        self.send_text("40/nowhere,");
+        while self.event().await.expect("the refusal").name != REFUSAL {}
+    }
+
     /// The events that are here now and that nobody has read.
     pub(crate) fn received(&mut self) -> VecDeque<Event> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
@@ -236,10 +246,14 @@ pub(super) fn event_of(text: &str) -> Option<Event> {
     Some(Event { name: name.as_str().unwrap_or_default().to_owned(), args })
 }
 
-/// Puts an event into the queue and an acknowledgement where it is awaited; other packets say nothing to a test.
+/// Puts an event into the queue, an acknowledgement where it is awaited, and notes the refusal that [`Client::arrived`] awaits; other packets say nothing to a test.
 fn sort(text: &str, incoming: &mpsc::UnboundedSender<Event>, acks: &Acks) {
     if let Some(event) = event_of(text) {
         let _ = incoming.send(event);
+        return;
+    }
+    if text.starts_with("44/nowhere,") {
+        let _ = incoming.send(Event { name: REFUSAL.to_owned(), args: Vec::new() });
         return;
     }
     let (Some(kind), Some(rest)) = (text.get(..2), text.get(2..)) else { return };

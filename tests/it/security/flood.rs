@@ -144,17 +144,23 @@ async fn s36_a_visitor_joins_sixty_times_a_minute_and_no_more() {
     assert!((15..=20).contains(&refused), "{refused} of 80 joins were refused");
 }
 
+/// A session, and two sockets of it.
+async fn two_guests(shop: &Shop) -> (String, [Client; 2]) {
+    let opened = post(shop, "/api/sessions", json!({"userId": "u1"})).await;
+    let session = opened["id"].as_str().expect("an id").to_owned();
+    let join = async || {
+        let mut guest = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
+        assert_eq!(guest.call("join_session", json!(session)).await.expect("an answer")["ok"], true);
+        guest
+    };
+    let guests = [join().await, join().await];
+    (session, guests)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s36_typing_is_passed_on_a_few_times_a_second_whatever_is_sent() {
     let shop = Shop::open(&[("MOUNTS", "widget@/"), ("TRUSTED_NETWORKS", "none")]).await;
-    let opened = post(&shop, "/api/sessions", json!({"userId": "u1"})).await;
-    let session = opened["id"].as_str().expect("an id").to_owned();
-    let mut guests = Vec::new();
-    for _ in 0..2 {
-        let mut guest = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
-        assert_eq!(guest.call("join_session", json!(session)).await.expect("an answer")["ok"], true);
-        guests.push(guest);
-    }
+    let (session, mut guests) = two_guests(&shop).await;
     for n in 0..2_000 {
         guests[0].emit("typing", &[json!({"sessionId": session, "userType": "user", "isTyping": n % 2 == 0})]);
     }
@@ -170,14 +176,7 @@ async fn s36_typing_is_passed_on_a_few_times_a_second_whatever_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s36_typing_that_nobody_takes_back_ends_by_itself() {
     let shop = Shop::open(&[("MOUNTS", "widget@/")]).await;
-    let opened = post(&shop, "/api/sessions", json!({"userId": "u1"})).await;
-    let session = opened["id"].as_str().expect("an id").to_owned();
-    let mut guests = Vec::new();
-    for _ in 0..2 {
-        let mut guest = Dial::to(shop.server.address()).auth(json!({})).connect().await.expect("a connection");
-        assert_eq!(guest.call("join_session", json!(session)).await.expect("an answer")["ok"], true);
-        guests.push(guest);
-    }
+    let (session, mut guests) = two_guests(&shop).await;
     guests[0].emit("typing", &[json!({"sessionId": session, "userType": "user", "isTyping": true, "name": "Una"})]);
     let typing = json!({"sessionId": session, "userType": "user", "isTyping": true, "name": "Una"});
     assert_eq!(guests[1].event().await.expect("typing").args, [typing]);
