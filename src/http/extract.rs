@@ -1,13 +1,15 @@
-//! What every contract's REST layer takes out of a request in the same way: the caller's address and credential, and the JSON body. Each
-//! contract draws its own words for what is wrong with them.
+//! What every contract's REST layer takes out of a request in the same way: the caller's address and credential, the id in the path, the JSON
+//! body. Each contract has its own words for what is wrong with them.
 
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::json;
@@ -16,22 +18,48 @@ use super::trust::{Trust, Visit};
 use crate::domain::ports::Credential;
 use crate::domain::principal::Peer;
 
-/// Why a body cannot be used.
+/// Why a request is not served, whatever its path does. Each contract has words of its own for it.
 #[derive(Debug)]
-pub enum Unreadable {
-    /// It is over the limit.
+pub enum Unserved {
+    /// The id in the path is no text.
+    BadId,
+    /// The body is over the limit.
     TooLarge,
-    /// It is no JSON, for this reason.
+    /// The body is no JSON, for this reason.
     Malformed(String),
-}
-
-/// Why a request was not run to its end.
-#[derive(Clone, Copy, Debug)]
-pub enum Unfinished {
-    /// Its body is over the limit.
-    TooLarge,
     /// A defect of ours.
     Panicked,
+}
+
+/// The id in a path; bytes that are no text are no id, in the words of `P`.
+pub struct PathId<P> {
+    /// The id, decoded.
+    pub id: String,
+    words: PhantomData<fn() -> P>,
+}
+
+impl<S: Send + Sync, P: From<Unserved> + IntoResponse> FromRequestParts<S> for PathId<P> {
+    type Rejection = P;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, P> {
+        let Path(id) = Path::from_request_parts(parts, state).await.map_err(|_| Unserved::BadId)?;
+        Ok(Self { id, words: PhantomData })
+    }
+}
+
+/// The body as [`json_body`] reads it; what it does not read is refused in the words of `P`.
+pub struct Input<P> {
+    /// An object or an array.
+    pub body: Value,
+    words: PhantomData<fn() -> P>,
+}
+
+impl<S: Send + Sync, P: From<Unserved> + IntoResponse> FromRequest<S> for Input<P> {
+    type Rejection = P;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, P> {
+        Ok(Self { body: json_body(request, state).await?, words: PhantomData })
+    }
 }
 
 /// Who sent the request.
@@ -69,20 +97,20 @@ fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 ///
 /// # Errors
 /// A body over the limit, or one that is no JSON object or array.
-pub async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Unreadable> {
+pub async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Unserved> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let is_json = kind.to_ascii_lowercase().contains("json");
     let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Unreadable::TooLarge,
-        _ => Unreadable::Malformed("the body could not be read".to_owned()),
+        StatusCode::PAYLOAD_TOO_LARGE => Unserved::TooLarge,
+        _ => Unserved::Malformed("the body could not be read".to_owned()),
     })?;
     if !is_json || bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!({}));
     }
     match json::body(&bytes) {
         Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(body),
-        Ok(_) => Err(Unreadable::Malformed("expected an object or an array".to_owned())),
-        Err(error) => Err(Unreadable::Malformed(error.to_string())),
+        Ok(_) => Err(Unserved::Malformed("expected an object or an array".to_owned())),
+        Err(error) => Err(Unserved::Malformed(error.to_string())),
     }
 }
 
@@ -92,12 +120,13 @@ pub async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Va
 /// # Errors
 /// Where there was nothing to run, or the run panicked, which is logged.
 #[allow(clippy::disallowed_methods, reason = "the task has its whole request, and ends with it")]
-pub async fn finish(request: Request, next: Next, body_limit: usize) -> Result<Response, Unfinished> {
+pub async fn finish<P: From<Unserved>, const BODY_LIMIT: usize>(request: Request, next: Next) -> Result<Response, P> {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, body_limit).await.map_err(|_| Unfinished::TooLarge)?;
+    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Unserved::TooLarge)?;
     let request = Request::from_parts(parts, Body::from(body));
-    tokio::spawn(next.run(request)).await.map_err(|_| {
+    let finished = tokio::spawn(next.run(request)).await.map_err(|_| {
         tracing::error!("a panic in a request");
-        Unfinished::Panicked
-    })
+        Unserved::Panicked
+    });
+    Ok(finished?)
 }

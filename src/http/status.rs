@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderName, StatusCode, header};
 
 use crate::domain::error::{Error, Kind};
 
@@ -17,6 +17,11 @@ pub fn of(kind: Kind) -> StatusCode {
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// The header that says when a refused call may be tried again, in seconds.
+pub fn retry_after(error: &Error) -> Option<[(HeaderName, String); 1]> {
+    error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())])
 }
 
 /// Logs a failure of ours with its causes, and what was refused for lack of rights or patience. Other mistakes of callers are their own affair.

@@ -16,7 +16,7 @@ use crate::domain::desk::Reading;
 pub(super) async fn list(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let (limit, offset, newest_first) = (params.limit(50), params.offset(), params.newest_first());
@@ -33,7 +33,7 @@ pub(super) async fn list(
 pub(super) async fn mark_read(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     params: Params,
     _: Input,
 ) -> Result<Response, Problem> {
@@ -47,7 +47,7 @@ pub(super) async fn mark_read(
 pub(super) async fn unread(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     params: Params,
 ) -> Result<Response, Problem> {
     let id = params.session_id(&id)?;

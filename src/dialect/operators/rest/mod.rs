@@ -8,7 +8,7 @@ mod problem;
 
 use std::net::IpAddr;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::Context;
 use crate::domain::principal::{Principal, Realm};
-use crate::http::extract::{self, Unfinished, Unreadable, credential_of};
+use crate::http::extract::{self, credential_of};
 use problem::Problem;
 
 /// How large a body may be: 10 MB, as the original.
@@ -83,7 +83,7 @@ pub fn router(rest: Context) -> Router {
         .method_not_allowed_fallback(nowhere)
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn(finish))
+        .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>))
         .layer(from_fn_with_state(rest.clone(), problem::tell))
         .layer(from_fn(harden))
         .with_state(rest)
@@ -102,14 +102,6 @@ async fn notified(_: Input) -> Response {
 async fn room_exists() -> Response {
     let nowhere = json!({"roomExists": false, "full": false});
     Json(json!({"code": "000000", "codeExtra": "000000", "message": "操作成功", "object": nowhere})).into_response()
-}
-
-/// Runs a request to its end, also when its client hangs up.
-async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
-    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
-        Unfinished::TooLarge => Problem::TooLarge,
-        Unfinished::Panicked => Problem::Panicked,
-    })
 }
 
 /// The headers that the original sets on every answer.
@@ -144,17 +136,7 @@ impl FromRequestParts<Context> for Caller {
     }
 }
 
-/// The id in a path. Bytes that are no text name nothing.
-struct PathId(String);
-
-impl FromRequestParts<Context> for PathId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, rest: &Context) -> Result<Self, Problem> {
-        let Path(id) = Path::<String>::from_request_parts(parts, rest).await.map_err(|_| Problem::Endpoint)?;
-        Ok(PathId(id))
-    }
-}
+type PathId = extract::PathId<Problem>;
 
 /// The body, JSON or a form, or `{}`.
 struct Input(Value);
@@ -168,10 +150,7 @@ impl FromRequest<Context> for Input {
             let bytes = axum::body::Bytes::from_request(request, rest).await.map_err(|_| Problem::TooLarge)?;
             return Ok(Input(form(&bytes).into()));
         }
-        extract::json_body(request, rest).await.map(Input).map_err(|e| match e {
-            Unreadable::TooLarge => Problem::TooLarge,
-            Unreadable::Malformed(why) => Problem::Malformed(why),
-        })
+        Ok(Input(extract::json_body(request, rest).await?))
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::dialect::Context;
 use crate::dialect::operators::views::with;
 use crate::domain::error::Error;
+use crate::http::extract::Unserved;
 use crate::http::status;
 
 /// Why a request is not served.
@@ -35,6 +36,17 @@ pub(super) enum Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Problem::Refused(error)
+    }
+}
+
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::BadId => Problem::Endpoint,
+            Unserved::TooLarge => Problem::TooLarge,
+            Unserved::Malformed(why) => Problem::Malformed(why),
+            Unserved::Panicked => Problem::Panicked,
+        }
     }
 }
 
@@ -99,8 +111,7 @@ fn refused(error: &Error) -> Response {
         _ => said,
     };
     let response = fault(status::of(error.kind()), said, matches!(error, Error::Internal(_)));
-    let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
-    (wait, response).into_response()
+    (status::retry_after(error), response).into_response()
 }
 
 /// Code and text of what the desk refuses.

@@ -64,7 +64,7 @@ pub(super) async fn history(State(rest): State<Context>, Caller { who, .. }: Cal
 pub(super) async fn of_visitor(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     mut params: Params,
 ) -> Result<Response, Problem> {
     params.user_id(&id);
@@ -123,7 +123,7 @@ pub(super) async fn start(State(rest): State<Context>, Caller { who, address }: 
 pub(super) async fn close(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     params: Params,
     Input(body): Input,
 ) -> Result<Response, Problem> {

@@ -77,7 +77,11 @@ pub(super) async fn stats(State(rest): State<Context>, Caller { who, .. }: Calle
 }
 
 /// `GET /api/operators/:id/status`.
-pub(super) async fn status(State(rest): State<Context>, Caller { who, .. }: Caller, PathId(id): PathId) -> Result<Response, Problem> {
+pub(super) async fn status(
+    State(rest): State<Context>,
+    Caller { who, .. }: Caller,
+    PathId { id, .. }: PathId,
+) -> Result<Response, Problem> {
     let known = operator(&rest, &who, &id).await?;
     let status = known.map_or("unknown", |a| availability_word(a.availability));
     Ok(success(StatusCode::OK, "Operator status retrieved", json!({"operatorId": id, "status": status})))
@@ -87,7 +91,7 @@ pub(super) async fn status(State(rest): State<Context>, Caller { who, .. }: Call
 pub(super) async fn set_status(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let (word, to) = wanted_status(&body)?;
@@ -110,7 +114,11 @@ pub(super) async fn set_statuses(State(rest): State<Context>, Caller { who, .. }
 }
 
 /// `GET /api/operators/:id/sessions`: those that the operator has now.
-pub(super) async fn sessions(State(rest): State<Context>, Caller { who, .. }: Caller, PathId(id): PathId) -> Result<Response, Problem> {
+pub(super) async fn sessions(
+    State(rest): State<Context>,
+    Caller { who, .. }: Caller,
+    PathId { id, .. }: PathId,
+) -> Result<Response, Problem> {
     // Quirk: an operator whom nobody knows is a failure of the server (document 000).
     const UNKNOWN: (StatusCode, &str, &str) = (StatusCode::INTERNAL_SERVER_ERROR, "SESSIONS_RETRIEVAL_FAILED", "Operator does not exist");
     let agent = operator(&rest, &who, &id).await?.ok_or(Problem::Because(Error::AgentNotFound, UNKNOWN.0, UNKNOWN.1, UNKNOWN.2))?;
@@ -123,7 +131,7 @@ pub(super) async fn sessions(State(rest): State<Context>, Caller { who, .. }: Ca
 pub(super) async fn assign(
     State(rest): State<Context>,
     Caller { who, .. }: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     Input(body): Input,
 ) -> Result<Response, Problem> {
     let session = filled(&body, "sessionId").ok_or(Problem::missing("MISSING_SESSION_ID", "Session ID is required"))?;

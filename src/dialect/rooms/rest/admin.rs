@@ -24,8 +24,8 @@ pub(super) async fn users(State(context): State<Context>, shown: Shown) -> Resul
 pub(super) async fn set_status(
     State(context): State<Context>,
     shown: Shown,
-    PathId(id): PathId,
-    Input(body): Input,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let who = admin(&context, &shown, &body).await?;
     let said = filled(&body, "status").ok_or(Problem::input("User ID and status are required"))?;

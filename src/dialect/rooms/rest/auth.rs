@@ -24,7 +24,7 @@ const PASSWORD_MINIMUM: usize = 8;
 const TEXT_LIMIT: usize = 1_024;
 
 /// `POST /api/auth/register`. Agents and admins are registered by admins.
-pub(super) async fn register(State(context): State<Context>, shown: Shown, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn register(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
     let fields = (filled(&body, "username"), filled(&body, "email"), filled(&body, "password"));
     let (Some(username), Some(email), Some(password)) = fields else {
         return Err(Problem::input("Username, email, and password are required"));
@@ -61,7 +61,7 @@ pub(super) async fn register(State(context): State<Context>, shown: Shown, Input
 }
 
 /// `POST /api/auth/login`.
-pub(super) async fn login(State(context): State<Context>, shown: Shown, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn login(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
     let (Some(email), Some(password)) = (filled(&body, "email"), filled(&body, "password")) else {
         return Err(Problem::input("Email and password are required"));
     };
@@ -74,14 +74,14 @@ pub(super) async fn login(State(context): State<Context>, shown: Shown, Input(bo
 }
 
 /// `POST /api/auth/logout`. Quirk: a login that does not exist is logged out too (document 002).
-pub(super) async fn logout(State(context): State<Context>, shown: Shown, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn logout(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
     let secret = shown.secret(&body).ok_or(Problem::input("Session ID is required"))?;
     context.desk.log_out(&secret).await?;
     Ok(success(StatusCode::OK, "Logged out successfully", Value::Null))
 }
 
 /// `POST /api/auth/validate-session`.
-pub(super) async fn validate(State(context): State<Context>, shown: Shown, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn validate(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
     let secret = shown.secret(&body).ok_or(Problem::input("Session ID is required"))?;
     let (account, login) = context.desk.login_of(Realm::Rooms, &secret).await.map_err(|e| match e {
         crate::domain::error::Error::InvalidToken => Problem::Invalid(StatusCode::UNAUTHORIZED, "Invalid session"),
@@ -99,7 +99,7 @@ pub(super) async fn profile(State(context): State<Context>, shown: Shown) -> Res
 }
 
 /// `PUT /api/auth/status`. The original took any text; here it is one of the contract's words.
-pub(super) async fn set_status(State(context): State<Context>, shown: Shown, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn set_status(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
     let who = shown.caller(&context, &body).await?;
     let status = text(&body, "status").and_then(status_of).ok_or(Problem::input("Invalid status"))?;
     let own = who.person().map(|p| AccountId::stored(p.id.clone())).ok_or(Problem::Internal)?;

@@ -6,10 +6,10 @@ mod people;
 
 use std::convert::Infallible;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -20,7 +20,7 @@ use crate::dialect::wire::filled;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ports::Credential;
 use crate::domain::principal::{Principal, Realm};
-use crate::http::extract::{self, Unfinished, Unreadable};
+use crate::http::extract::{self, Unserved};
 use crate::http::status;
 use crate::http::trust::Visit;
 
@@ -59,7 +59,7 @@ pub fn router(context: Context) -> Router {
         .route("/api/chat/online-agents", get(people::online_agents))
         .route("/api/admin/users", get(admin::users))
         .route("/api/admin/users/{id}/status", put(admin::set_status))
-        .layer(from_fn(finish))
+        .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>))
         .route("/api/health", get(health))
         .method_not_allowed_fallback(|| async { Problem::Route })
         .fallback(|| async { Problem::Route })
@@ -79,14 +79,6 @@ async fn health(State(context): State<Context>) -> Response {
     let now = context.desk.now().iso();
     let body = json!({"status": condition, "timestamp": now, "uptime": context.uptime_seconds(), "message": "Chat API is running"});
     (code, Json(body)).into_response()
-}
-
-/// Runs a request to its end, also when its client hangs up.
-async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
-    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
-        Unfinished::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
-        Unfinished::Panicked => Problem::Internal,
-    })
 }
 
 /// Where a request comes from, and the login that its header shows.
@@ -120,32 +112,8 @@ impl Shown {
     }
 }
 
-/// The id in a path; bytes that are no text are no id.
-struct PathId(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::Internal)?;
-        Ok(PathId(id))
-    }
-}
-
-/// The JSON body, or `{}`.
-struct Input(Value);
-
-impl<S: Send + Sync> FromRequest<S> for Input {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        extract::json_body(request, state).await.map(Input).map_err(|e| match e {
-            Unreadable::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
-            // Quirk: whatever is no deliberate answer is 500 (document 002).
-            Unreadable::Malformed(_) => Problem::Internal,
-        })
-    }
-}
+type PathId = extract::PathId<Problem>;
+type Input = extract::Input<Problem>;
 
 /// Why a request was not served, in the contract's words.
 enum Problem {
@@ -170,6 +138,16 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Problem::Refused(error)
+    }
+}
+
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
+            // Quirk: whatever is no deliberate answer is 500 (document 002).
+            Unserved::BadId | Unserved::Malformed(_) | Unserved::Panicked => Problem::Internal,
+        }
     }
 }
 
@@ -201,8 +179,7 @@ fn refused(error: &Error) -> Response {
             kind => (status::of(kind), "Internal server error"),
         },
     };
-    let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
-    (wait, failure(status, message)).into_response()
+    (status::retry_after(error), failure(status, message)).into_response()
 }
 
 fn failure(status: StatusCode, message: &str) -> Response {

@@ -26,7 +26,11 @@ use crate::http::vitals;
 const REASON_LIMIT: usize = 1_000;
 
 /// `POST /api/chat/start-session`.
-pub(super) async fn start_session(State(rest): State<Context>, Caller(who): Caller, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn start_session(
+    State(rest): State<Context>,
+    Caller(who): Caller,
+    Input { body, .. }: Input,
+) -> Result<Response, Problem> {
     let id = text(&body, "userId").and_then(person_id);
     let id = id.ok_or(Problem::Invalid("INVALID_USER_ID", "userId is required and must be a non-empty string"))?;
     let claimed = match body.get("userType") {
@@ -49,7 +53,7 @@ pub(super) async fn start_session(State(rest): State<Context>, Caller(who): Call
 const WRONG_USER_TYPE: Problem = Problem::Invalid("INVALID_USER_TYPE", "userType must be either \"user\" or \"agent\"");
 
 /// `GET /api/chat/session/:sessionId`.
-pub(super) async fn session(State(rest): State<Context>, Caller(who): Caller, PathId(id): PathId) -> Result<Response, Problem> {
+pub(super) async fn session(State(rest): State<Context>, Caller(who): Caller, PathId { id, .. }: PathId) -> Result<Response, Problem> {
     let (session, head) = rest.desk.head(&who, &session_id(&id)?).await?;
     let agent = agent_of(&rest, &session).await?;
     let data = views::session(&session, agent.as_ref(), Some(head.ordinal), rest.desk.now());
@@ -60,7 +64,7 @@ pub(super) async fn session(State(rest): State<Context>, Caller(who): Caller, Pa
 pub(super) async fn messages(
     State(rest): State<Context>,
     Caller(who): Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     Query(page): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let limit = page.get("limit").map_or(Some(50), |l| l.parse().ok()).filter(|l| (1..=100).contains(l));
@@ -90,8 +94,8 @@ pub(super) async fn messages(
 pub(super) async fn send_message(
     State(rest): State<Context>,
     Caller(who): Caller,
-    PathId(id): PathId,
-    Input(body): Input,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     const MISSING: Problem = Problem::Invalid("INVALID_MESSAGE", "message is required and must be a non-empty string");
     let said = text(&body, "message").or_else(|| text(&body, "content")).ok_or(MISSING)?;
@@ -132,8 +136,8 @@ fn author(who: &Principal, body: &Value) -> Result<Person, Problem> {
 pub(super) async fn end_session(
     State(rest): State<Context>,
     Caller(who): Caller,
-    PathId(id): PathId,
-    Input(body): Input,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let reason = filled(&body, "reason").unwrap_or("User ended session");
     if reason.encode_utf16().count() > REASON_LIMIT {
@@ -147,7 +151,7 @@ pub(super) async fn end_session(
 pub(super) async fn sessions_of_agent(
     State(rest): State<Context>,
     Caller(who): Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     Query(filter): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let status = match filter.get("status").map(String::as_str).filter(|s| !s.is_empty() && *s != "all") {

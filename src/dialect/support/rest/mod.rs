@@ -4,9 +4,9 @@ mod chat;
 mod system;
 mod tokens;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -17,7 +17,7 @@ use crate::dialect::Context;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
 use crate::domain::principal::{Principal, Realm};
-use crate::http::extract::{self, Unfinished, Unreadable, credential_of};
+use crate::http::extract::{self, Unserved, credential_of};
 use crate::http::status;
 
 /// How large a body may be: 10 MB, as the original.
@@ -55,7 +55,7 @@ pub fn router(rest: Context) -> Router {
         .route("/api/chat/{*rest}", axum::routing::any(|| async { Problem::Endpoint }))
         .route("/api/auth/{id}/availability", put(tokens::set_availability))
         .method_not_allowed_fallback(|| async { Problem::Endpoint })
-        .layer(from_fn(finish))
+        .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>))
         .layer(from_fn_with_state(rest.clone(), authenticate));
     Router::new()
         .route("/", get(system::root))
@@ -79,14 +79,6 @@ async fn authenticate(State(rest): State<Context>, mut request: Request, next: N
     let who = rest.desk.authenticate(Realm::Support, credential.as_ref(), peer).await?;
     request.extensions_mut().insert(Caller(who));
     Ok(next.run(request).await)
-}
-
-/// Runs a request to its end, also when its client hangs up.
-async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
-    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
-        Unfinished::TooLarge => Problem::TooLarge,
-        Unfinished::Panicked => Problem::Panicked,
-    })
 }
 
 /// The headers that the original's `helmet` sets on every answer.
@@ -128,31 +120,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The id in a path; bytes that are no text are no id.
-struct PathId(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::MalformedId)?;
-        Ok(PathId(id))
-    }
-}
-
-/// The JSON body, or `{}`.
-struct Input(Value);
-
-impl<S: Send + Sync> FromRequest<S> for Input {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        extract::json_body(request, state).await.map(Input).map_err(|e| match e {
-            Unreadable::TooLarge => Problem::TooLarge,
-            Unreadable::Malformed(_) => Problem::Malformed,
-        })
-    }
-}
+type PathId = extract::PathId<Problem>;
+type Input = extract::Input<Problem>;
 
 /// Why a request was not served, in the contract's words.
 enum Problem {
@@ -180,6 +149,17 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::BadId => Problem::MalformedId,
+            Unserved::TooLarge => Problem::TooLarge,
+            Unserved::Malformed(_) => Problem::Malformed,
+            Unserved::Panicked => Problem::Panicked,
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let plain = |status: StatusCode, message: &str| (status, Json(json!({"success": false, "message": message}))).into_response();
@@ -190,7 +170,6 @@ impl IntoResponse for Problem {
             Problem::Refused(error) => {
                 status::log(&error);
                 let status = status::of(error.kind());
-                let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
                 let response = match error {
                     Error::SessionNotFound => plain(status, "Session not found"),
                     Error::AgentNotFound => plain(status, "Agent not found"),
@@ -198,7 +177,7 @@ impl IntoResponse for Problem {
                     Error::InvalidToken => plain(status, "Invalid or expired token"),
                     _ => coded(status, error.code(), message_of(&error)),
                 };
-                (wait, response).into_response()
+                (status::retry_after(&error), response).into_response()
             }
             Problem::Forbidden(message) => coded(StatusCode::FORBIDDEN, "FORBIDDEN", message),
             Problem::Invalid(code, message) => coded(StatusCode::BAD_REQUEST, code, message),

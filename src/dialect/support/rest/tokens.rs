@@ -21,7 +21,7 @@ pub(super) async fn issue(
     State(rest): State<Context>,
     ConnectInfo(remote): ConnectInfo<Remote>,
     headers: HeaderMap,
-    Input(body): Input,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let id = text(&body, "userId").and_then(person_id);
     let id = id.ok_or(Problem::Invalid("INVALID_USER_ID", "userId is required and must be a non-empty string"))?;
@@ -48,8 +48,8 @@ pub(super) async fn issue(
 pub(super) async fn set_availability(
     State(rest): State<Context>,
     Caller(who): Caller,
-    PathId(id): PathId,
-    Input(body): Input,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let said = ["isAvailable", "available", "availability", "isOnline"].iter().find_map(|f| body.get(f)).and_then(Value::as_bool);
     let available = said.ok_or(Problem::Invalid("INVALID_AVAILABILITY", "isAvailable must be true or false"))?;

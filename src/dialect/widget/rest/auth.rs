@@ -25,7 +25,7 @@ pub(super) async fn register(
     State(context): State<Context>,
     Whence(visit): Whence,
     headers: HeaderMap,
-    Input(body): Input,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let who = match api_key_of(&headers) {
         Some(key) => Some(context.desk.authenticate(Realm::Widget, Some(&key), visit.peer).await?),
@@ -51,7 +51,7 @@ pub(super) async fn register(
 }
 
 /// `POST /api/auth/login`. The address is compared letter by letter, as in the original. Credentials are not looked at.
-pub(super) async fn login(State(context): State<Context>, Whence(visit): Whence, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn login(State(context): State<Context>, Whence(visit): Whence, Input { body, .. }: Input) -> Result<Response, Problem> {
     let password = text(&body, "password").filter(|p| p.len() <= PASSWORD_LIMIT);
     let (Some(email), Some(password)) = (text(&body, "email"), password) else { return Err(Error::WrongPassword.into()) };
     let visit = (visit.peer, visit.client);

@@ -25,7 +25,7 @@ const HISTORY_LIMIT: u32 = 5_000;
 pub(super) async fn list(
     State(context): State<Context>,
     caller: Caller,
-    PathId(id): PathId,
+    PathId { id, .. }: PathId,
     Query(page): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let id = session_id(Some(&id))?;
@@ -42,7 +42,7 @@ pub(super) async fn list(
 }
 
 /// `POST /api/chat/messages`. The sockets of the session get it as `new_message`, as if it had come by one.
-pub(super) async fn send(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn send(State(context): State<Context>, caller: Caller, Input { body, .. }: Input) -> Result<Response, Problem> {
     let id = session_id(text(&body, "sessionId"))?;
     let role = text(&body, "senderType").and_then(role_of).ok_or(Problem::Server)?;
     let said = text(&body, "content").and_then(|t| Body::parse(t, MESSAGE_LIMIT).ok()).ok_or(Problem::Server)?;
@@ -59,7 +59,7 @@ pub(super) async fn send(State(context): State<Context>, caller: Caller, Input(b
 }
 
 /// `PATCH /api/chat/messages/:id/read`, for those who answer.
-pub(super) async fn mark_read(State(context): State<Context>, caller: Caller, PathId(id): PathId) -> Result<Response, Problem> {
+pub(super) async fn mark_read(State(context): State<Context>, caller: Caller, PathId { id, .. }: PathId) -> Result<Response, Problem> {
     let id = EntryId::parse(&id).ok_or(Problem::Server)?;
     let (session, message) = context.desk.mark_message_read(&caller.who, &id).await?;
     Ok(Json(views::past_message(&session, &message)).into_response())

@@ -6,7 +6,7 @@ mod sessions;
 
 use std::convert::Infallible;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -19,7 +19,7 @@ use crate::dialect::Context;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
 use crate::domain::principal::{Principal, Realm};
-use crate::http::extract::{self, Unfinished, Unreadable, credential_of};
+use crate::http::extract::{self, Unserved, credential_of};
 use crate::http::status;
 use crate::http::trust::Visit;
 
@@ -42,15 +42,17 @@ pub const PATHS: &[&str] = &[
 pub fn router(context: Context) -> Router {
     let credentials = from_fn_with_state(context.clone(), receive);
     // A page attaches the token that it has to every request. Who signs up or logs in shows none yet, or one that has ended.
-    let accounts =
-        Router::new().route("/api/auth/register", post(auth::register)).route("/api/auth/login", post(auth::login)).layer(from_fn(finish));
+    let accounts = Router::new()
+        .route("/api/auth/register", post(auth::register))
+        .route("/api/auth/login", post(auth::login))
+        .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>));
     Router::new()
         .route("/api/sessions", get(sessions::list).post(sessions::create))
         .route("/api/sessions/{id}/status", patch(sessions::set_status))
         .route("/api/chat/messages", post(messages::send))
         .route("/api/chat/messages/{id}", get(messages::list))
         .route("/api/chat/messages/{id}/read", patch(messages::mark_read))
-        .layer(from_fn(finish))
+        .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>))
         .layer(credentials)
         .merge(accounts)
         .method_not_allowed_fallback(unknown_path)
@@ -66,14 +68,6 @@ async fn receive(State(context): State<Context>, mut request: Request, next: Nex
     let who = context.desk.receive(Realm::Widget, credential.as_ref(), (visit.peer, visit.client)).await?;
     request.extensions_mut().insert(Caller { who, visit, has_credential: credential.is_some() });
     Ok(next.run(request).await)
-}
-
-/// Runs a request to its end, also when its client hangs up.
-async fn finish(request: Request, next: Next) -> Result<Response, Problem> {
-    extract::finish(request, next, BODY_LIMIT).await.map_err(|e| match e {
-        Unfinished::TooLarge => Problem::TooLarge,
-        Unfinished::Panicked => Problem::Server,
-    })
 }
 
 /// Whoever sent a request.
@@ -110,31 +104,8 @@ impl FromRequestParts<Context> for Whence {
     }
 }
 
-/// The id in a path; bytes that are no text are no id.
-struct PathId(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::Server)?;
-        Ok(PathId(id))
-    }
-}
-
-/// The JSON body, or `{}`.
-struct Input(Value);
-
-impl<S: Send + Sync> FromRequest<S> for Input {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        extract::json_body(request, state).await.map(Input).map_err(|e| match e {
-            Unreadable::TooLarge => Problem::TooLarge,
-            Unreadable::Malformed(_) => Problem::Malformed,
-        })
-    }
-}
+type PathId = extract::PathId<Problem>;
+type Input = extract::Input<Problem>;
 
 /// Why a request was not served, in the contract's words.
 enum Problem {
@@ -155,6 +126,16 @@ enum Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Problem::Refused(error)
+    }
+}
+
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::BadId | Unserved::Panicked => Problem::Server,
+            Unserved::TooLarge => Problem::TooLarge,
+            Unserved::Malformed(_) => Problem::Malformed,
+        }
     }
 }
 
@@ -191,8 +172,7 @@ fn refused(error: &Error) -> Response {
             kind => (status::of(kind), "Server error"),
         },
     };
-    let wait = error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())]);
-    (wait, plain(status, message)).into_response()
+    (status::retry_after(error), plain(status, message)).into_response()
 }
 
 fn plain(status: StatusCode, message: &str) -> Response {

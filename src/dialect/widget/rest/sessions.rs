@@ -45,7 +45,7 @@ pub(super) async fn list(State(context): State<Context>, caller: Caller) -> Resu
 }
 
 /// `POST /api/sessions`: always a new session. Names and addresses that are no texts count as absent.
-pub(super) async fn create(State(context): State<Context>, caller: Caller, Input(body): Input) -> Result<Response, Problem> {
+pub(super) async fn create(State(context): State<Context>, caller: Caller, Input { body, .. }: Input) -> Result<Response, Problem> {
     let id = stored_text(&body, "userId").ok_or(Problem::Server)?;
     let shown = |field: &str| stored_text(&body, field).map(Arc::from);
     let visitor = Person { name: shown("userName"), email: shown("userEmail"), ..Person::new(Realm::Widget, id, Role::Visitor) };
@@ -59,8 +59,8 @@ pub(super) async fn create(State(context): State<Context>, caller: Caller, Input
 pub(super) async fn set_status(
     State(context): State<Context>,
     caller: Caller,
-    PathId(id): PathId,
-    Input(body): Input,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let who = caller.with_credential()?;
     let id = session_id(Some(&id))?;
