@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::domain::entry::{Entry, Form};
-use crate::domain::ids::ConnId;
+use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::principal::Realm;
 use crate::domain::session::Session;
@@ -117,14 +117,25 @@ impl Announce for Webhook {
         let note = match &signal {
             Signal::Opened { session } => Some(Note { session: Arc::clone(session), said: None }),
             Signal::Said { session, entry } => Some(Note { session: Arc::clone(session), said: Some(Arc::clone(entry)) }),
-            Signal::Joined { .. } | Signal::Left { .. } | Signal::Typing { .. } | Signal::Presence { .. } | Signal::Availability { .. } => {
-                None
-            }
+            Signal::Joined { .. }
+            | Signal::Left { .. }
+            | Signal::Typing { .. }
+            | Signal::Receipt { .. }
+            | Signal::Reassigned { .. }
+            | Signal::Given { .. }
+            | Signal::Taken { .. }
+            | Signal::Dismissed { .. }
+            | Signal::Presence { .. }
+            | Signal::Availability { .. } => None,
         };
         self.next.signal(to, signal, origin);
         if let Some(note) = note.filter(|_| to.contains(&Audience::Agents(Realm::Operators))) {
             self.queue(note);
         }
+    }
+
+    fn summon(&self, person: &str, session: &SessionId, after: u64) {
+        self.next.summon(person, session, after);
     }
 }
 
@@ -218,7 +229,7 @@ impl Note {
 /// The contract's word for a kind of text.
 fn word(form: Form) -> &'static str {
     match form {
-        Form::Text => "text",
+        Form::Text | Form::File => "text",
         Form::Image => "image",
         Form::Notice => "system",
     }

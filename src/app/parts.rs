@@ -14,7 +14,7 @@ use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::domain::desk::{Desk, Ports};
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
-use crate::domain::ids::ConnId;
+use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Announce, Audience, Authority, Credential, IssuedToken, SignUp, Signal};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::store::Store;
@@ -78,6 +78,8 @@ impl Announce for Nobody {
     fn appended(&self, _: Arc<Entry>) {}
 
     fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }
 
 /// How the data folder is used.

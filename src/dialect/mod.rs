@@ -132,6 +132,9 @@ pub trait Conversation: Send {
     /// The socket is connected, and has called nothing yet.
     async fn opened(&mut self, _desk: &Desk, _line: &dyn Line) {}
 
+    /// The socket's person takes part in the session since the entry numbered `after`, or does no longer: joins or leaves it.
+    async fn summoned(&mut self, _desk: &Desk, _line: &dyn Line, _session: &SessionId, _after: u64) {}
+
     /// Carries a call out.
     async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply;
 
@@ -154,6 +157,11 @@ pub enum Start {
     After(u64),
     /// From where the last socket of the same page left off, as far as this node knows; nothing counts as delivered by the greeting.
     LeftOff,
+    /// The same for a socket of which nobody knows whether its page is new, and which comes now: from now on where this node knows nothing of the
+    /// page, unless it has just started.
+    Again(Timestamp),
+    /// From the entry after this one on; nothing counts as delivered by the greeting.
+    Behind(u64),
 }
 
 /// How a socket joins a session.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ids::{ClientKey, EntryId, SessionId};
-use super::principal::{Person, Role};
+use super::ids::{AgentId, ClientKey, EntryId, SessionId};
+use super::principal::{Person, Realm, Role};
 use super::session::Assignee;
 use super::time::Timestamp;
 
@@ -57,8 +57,10 @@ pub enum Form {
     /// To be read.
     #[default]
     Text,
-    /// A picture, as a data URL.
+    /// A picture: a data URL, or what [`Message::file`] tells of it.
     Image,
+    /// What [`Message::file`] tells of.
+    File,
     /// A line that the server or the company adds for the record.
     Notice,
 }
@@ -69,14 +71,28 @@ impl Form {
         match self {
             Form::Text => "text",
             Form::Image => "image",
+            Form::File => "file",
             Form::Notice => "notice",
         }
     }
 
     /// The form of a stored name.
     pub fn named(name: &str) -> Option<Self> {
-        [Form::Text, Form::Image, Form::Notice].into_iter().find(|f| f.name() == name)
+        [Form::Text, Form::Image, Form::File, Form::Notice].into_iter().find(|f| f.name() == name)
     }
+}
+
+/// What a message tells of a file, as its author said. What is stored of a file itself is not known here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileNote {
+    /// Its name.
+    pub name: Option<Arc<str>>,
+    /// Its size, in bytes.
+    pub size: Option<u64>,
+    /// Its type, such as `image/png`.
+    pub mime_type: Option<Arc<str>>,
+    /// Where it is to be found.
+    pub url: Option<Arc<str>>,
 }
 
 /// What a person said.
@@ -88,13 +104,74 @@ pub struct Message {
     pub form: Form,
     /// Whether the author is shown by id in contracts where the client chooses that.
     pub signed: bool,
+    /// The message that it answers.
+    pub reply_to: Option<EntryId>,
+    /// What it tells of a file.
+    pub file: Option<Arc<FileNote>>,
 }
 
 impl From<Body> for Message {
     /// A signed text.
     fn from(body: Body) -> Self {
-        Self { body, form: Form::Text, signed: true }
+        Self { body, form: Form::Text, signed: true, reply_to: None, file: None }
     }
+}
+
+/// A change of who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Who answers from now on; nobody where it was taken away.
+    pub agent: Option<Assignee>,
+    /// Who answered, and is to hear nothing more of the session where agents do not share it.
+    pub former: Option<AgentId>,
+    /// Why, in the words of who made it.
+    pub reason: Option<Arc<str>>,
+}
+
+impl From<Assignee> for Assignment {
+    /// The first one.
+    fn from(agent: Assignee) -> Self {
+        Self { agent: Some(agent), former: None, reason: None }
+    }
+}
+
+/// A change of what was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The message that is changed.
+    pub message: EntryId,
+    /// What it says from now on.
+    pub body: Body,
+    /// Whether what it said is taken back, and `body` merely says so. Nothing is changed after that.
+    pub is_deletion: bool,
+}
+
+/// That a message reached one reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Who vouches for the reader's id.
+    pub realm: Realm,
+    /// The reader's id.
+    pub reader: Arc<str>,
+    /// When it reached the reader's client; at the latest when it was read.
+    pub delivered_at: Timestamp,
+    /// When it was read.
+    pub read_at: Option<Timestamp>,
+}
+
+/// What has become of a message since it was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// When somebody first read it by itself, where the realm does not keep who; a session's `read_ordinal` may say more.
+    pub read_at: Option<Timestamp>,
+    /// Whom it reached, where the realm keeps that.
+    pub receipts: Vec<Receipt>,
+    /// When it was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// The number of the last change in the log that it reflects; 0 before the first.
+    pub edit_seq: u64,
+    /// Whether it was taken back.
+    pub is_deleted: bool,
 }
 
 /// What an entry records.
@@ -102,12 +179,14 @@ impl From<Body> for Message {
 pub enum Content {
     /// A person said something.
     Message(Message),
-    /// An agent took the session over.
-    Assigned(Assignee),
+    /// Somebody else answers, or nobody any more.
+    Assigned(Assignment),
     /// The session is over, for this reason.
     Ended(Arc<str>),
     /// The session is open, again or still, under this word of its contract.
     Opened(Arc<str>),
+    /// What a message says has changed.
+    Edited(Edit),
 }
 
 impl Content {
@@ -118,6 +197,8 @@ impl Content {
             Content::Assigned(_) => "assigned",
             Content::Ended(_) => "ended",
             Content::Opened(_) => "opened",
+            Content::Edited(Edit { is_deletion: false, .. }) => "edited",
+            Content::Edited(Edit { is_deletion: true, .. }) => "deleted",
         }
     }
 }
@@ -131,7 +212,7 @@ pub struct Head {
     pub ordinal: u64,
     /// How many of these messages are not by a person: lines of the system.
     pub notices: u64,
-    /// How many assignments there are up to and with it.
+    /// How often somebody else came to answer, or nobody, up to and with it.
     pub assignment: u64,
     /// Whether the session has ended.
     pub ended: bool,
@@ -169,8 +250,8 @@ pub struct Entry {
     pub client_key: Option<ClientKey>,
     /// What it records.
     pub content: Content,
-    /// When somebody first read this message by itself; a session's `read_ordinal` may say more.
-    pub read_at: Option<Timestamp>,
+    /// What has become of it, where it is a message.
+    pub fate: Fate,
     /// What the log says after it; `head.seq` is the entry's own number.
     pub head: Head,
 }
@@ -185,7 +266,7 @@ impl Entry {
     pub fn body(&self) -> Option<&Body> {
         match &self.content {
             Content::Message(message) => Some(&message.body),
-            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
+            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
         }
     }
 
@@ -193,17 +274,17 @@ impl Entry {
     pub fn message(&self) -> Option<&Message> {
         match &self.content {
             Content::Message(message) => Some(message),
-            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
+            Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
         }
     }
 }
 
 impl Head {
-    /// The entry that follows this head, or `None` where the session has ended and takes nothing but a re-opening.
+    /// The entry that follows this head, or `None` where the session has ended and takes nothing but a re-opening, and changes of what was said.
     ///
     /// The one rule of numbering and of the end; both stores append what this answers and nothing else.
     pub fn follow(self, draft: &Draft) -> Option<Entry> {
-        if self.ended && !matches!(draft.content, Content::Opened(_)) {
+        if self.ended && !matches!(draft.content, Content::Opened(_) | Content::Edited(_)) {
             return None;
         }
         let mut head = Head { seq: self.seq + 1, ..self };
@@ -215,9 +296,10 @@ impl Head {
             Content::Assigned(_) => head.assignment += 1,
             Content::Ended(_) => head.ended = true,
             Content::Opened(_) => head.ended = false,
+            Content::Edited(_) => {}
         }
         let Draft { session, id, at, author, client_key, content } = draft.clone();
-        Some(Entry { session, id, at, author, client_key, content, read_at: None, head })
+        Some(Entry { session, id, at, author, client_key, content, fate: Fate::default(), head })
     }
 }
 

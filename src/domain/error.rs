@@ -49,6 +49,9 @@ pub enum Error {
     /// No such message, or the caller may not know that there is.
     #[error("message not found")]
     MessageNotFound,
+    /// The message was taken back, and is not changed any more.
+    #[error("message was deleted")]
+    MessageDeleted,
     /// The socket listens to as many sessions as it may.
     #[error("too many sessions on one socket")]
     TooManySessions,
@@ -124,6 +127,7 @@ impl Error {
             Error::NotTheVisitor | Error::NotTheAgent | Error::InvalidToken | Error::Forbidden => Kind::Forbidden,
             Error::SessionEnded(_)
             | Error::ClientKeyReused
+            | Error::MessageDeleted
             | Error::TooManySessions
             | Error::AgentUnavailable
             | Error::NobodyAvailable
@@ -142,6 +146,7 @@ impl Error {
             Error::SessionEnded(_) => "SESSION_ENDED",
             Error::ClientKeyReused => "CLIENT_KEY_REUSED",
             Error::MessageNotFound => "MESSAGE_NOT_FOUND",
+            Error::MessageDeleted => "MESSAGE_DELETED",
             Error::TooManySessions => "TOO_MANY_SESSIONS",
             Error::AgentUnavailable => "AGENT_UNAVAILABLE",
             Error::NobodyAvailable => "NOBODY_AVAILABLE",

@@ -9,8 +9,16 @@ impl Realm {
     /// Whether a new session waits in a queue from which agents are given sessions.
     pub fn has_queue(self) -> bool {
         match self {
-            Realm::Support => true,
-            Realm::Operators | Realm::Widget | Realm::Rooms => false,
+            Realm::Support | Realm::Rooms => true,
+            Realm::Operators | Realm::Widget => false,
+        }
+    }
+
+    /// Whether a session has any number of participants, who may all see and use it, besides its visitor and its agent.
+    pub fn has_participants(self) -> bool {
+        match self {
+            Realm::Rooms => true,
+            Realm::Support | Realm::Operators | Realm::Widget => false,
         }
     }
 

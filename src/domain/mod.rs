@@ -12,6 +12,7 @@ pub mod ids;
 pub mod principal;
 pub mod session;
 pub mod time;
+pub mod topic;
 
 pub mod ports;
 pub mod store;

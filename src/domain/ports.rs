@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use super::account::PasswordHash;
 use super::agent::{Agent, Availability};
+use super::desk::Overview;
 use super::entry::Entry;
 use super::error::Error;
-use super::ids::{ConnId, LoginId, SessionId};
+use super::ids::{AgentId, ConnId, LoginId, SessionId};
 use super::principal::{Person, Principal, Realm};
 use super::session::Session;
 use super::time::Timestamp;
@@ -22,6 +23,8 @@ pub enum Audience {
     Person(Arc<str>),
     /// Every agent of a realm who is there.
     Agents(Realm),
+    /// Every admin of a realm who is there.
+    Admins(Realm),
 }
 
 /// A best-effort event; it is never stored, and a full buffer may drop it.
@@ -72,6 +75,47 @@ pub enum Signal {
         /// What was said.
         entry: Arc<Entry>,
     },
+    /// A message reached somebody, or was read.
+    Receipt {
+        /// The message.
+        message: Arc<Entry>,
+        /// Whom it reached.
+        reader: Person,
+        /// Whether it was read.
+        is_read: bool,
+    },
+    /// Somebody else answers a session, or nobody any more; its document is as it was then.
+    Reassigned {
+        /// The session.
+        overview: Arc<Overview>,
+        /// Why, in the words of who made it.
+        reason: Arc<str>,
+    },
+    /// To an agent: a session is his now.
+    Given {
+        /// The session.
+        overview: Arc<Overview>,
+        /// Why, in the words of who made it.
+        reason: Arc<str>,
+    },
+    /// To a session: it was taken from its agent, and given to nobody.
+    Taken {
+        /// The session.
+        session: SessionId,
+        /// Who answered it.
+        former: AgentId,
+        /// Why, in the words of who made it.
+        reason: Arc<str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// To an agent: a session is not his any more, and nobody's.
+    Dismissed {
+        /// The session.
+        session: SessionId,
+        /// Why, in the words of who made it.
+        reason: Arc<str>,
+    },
     /// Somebody came or went, or said whether he is there.
     Presence {
         /// Who.
@@ -92,13 +136,17 @@ pub enum Signal {
     },
 }
 
-/// Fan-out. Neither method blocks or fails: what cannot be delivered now is healed from the store (entries) or dropped (signals).
+/// Fan-out. No method blocks or fails: what cannot be delivered now is healed from the store (entries) or dropped (signals).
 pub trait Announce: Send + Sync + 'static {
     /// An entry is stored. Announcing one again is harmless.
     fn appended(&self, entry: Arc<Entry>);
 
     /// Something passing happened; a connection that is in several of the audiences hears of it once, and `origin` not at all.
     fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>);
+
+    /// The person with this key takes part in the session since the entry numbered `after`, or does no longer: its connections look, and join or
+    /// leave. What the person calls afterwards is carried out after that.
+    fn summon(&self, person: &str, session: &SessionId, after: u64);
 }
 
 /// What a caller shows to be let in.

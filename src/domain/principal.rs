@@ -63,6 +63,11 @@ impl Role {
         }
     }
 
+    /// Whether who plays it answers visitors.
+    pub fn answers(self) -> bool {
+        matches!(self, Role::Agent | Role::Admin)
+    }
+
     /// The role of a stored name.
     pub fn named(name: &str) -> Option<Self> {
         [Role::Visitor, Role::Agent, Role::Admin, Role::System].into_iter().find(|r| r.name() == name)
@@ -210,6 +215,6 @@ impl Principal {
 
     /// Whether the caller may do what those who answer may: a privileged one, an agent or an admin.
     pub fn is_staff(&self) -> bool {
-        self.is_privileged() || self.person().is_some_and(|p| matches!(p.role, Role::Agent | Role::Admin))
+        self.is_privileged() || self.person().is_some_and(|p| p.role.answers())
     }
 }

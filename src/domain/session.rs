@@ -6,13 +6,16 @@ use super::entry::Entry;
 use super::ids::{AgentId, SessionId};
 use super::principal::{Person, Principal, Realm, Role};
 use super::time::Timestamp;
+use super::topic::{Reassignment, SessionKind, Topic, Transfer};
 
 /// How a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Open; no agent yet.
     Waiting,
-    /// Open; an agent answers it.
+    /// Open; taken from its agent, and in no queue: it is with nobody until somebody gives it to an agent.
+    Pending,
+    /// Open; an agent answers it, or needs none.
     Active,
     /// Over: no message is accepted.
     Ended,
@@ -23,6 +26,7 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Status::Waiting => "waiting",
+            Status::Pending => "pending",
             Status::Active => "active",
             Status::Ended => "ended",
         }
@@ -30,7 +34,7 @@ impl Status {
 
     /// The status of a stored name.
     pub fn named(name: &str) -> Option<Self> {
-        [Status::Waiting, Status::Active, Status::Ended].into_iter().find(|s| s.name() == name)
+        [Status::Waiting, Status::Pending, Status::Active, Status::Ended].into_iter().find(|s| s.name() == name)
     }
 }
 
@@ -43,6 +47,13 @@ pub struct Assignee {
     pub name: Arc<str>,
 }
 
+impl Assignee {
+    /// The person as an agent.
+    pub fn of(person: &Person) -> Self {
+        Self { id: AgentId::of(person.realm, &person.id), name: person.name.clone().unwrap_or_else(|| Arc::clone(&person.id)) }
+    }
+}
+
 /// One support conversation, opening to close.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -50,18 +61,27 @@ pub struct Session {
     pub id: SessionId,
     /// The contract it was opened under.
     pub realm: Realm,
-    /// Who asks.
+    /// What kind of conversation it is.
+    pub kind: SessionKind,
+    /// Who asks, or opened it.
     pub visitor: Person,
+    /// Everybody who takes part, as they were when they came, where the realm keeps that ([`Realm::has_participants`]): who opened it, whoever
+    /// was asked to join, and who answers.
+    pub participants: Vec<Person>,
+    /// What it is about, where that was said.
+    pub topic: Option<Arc<Topic>>,
     /// The company or group the visitor belongs to, in the visitor's words.
     pub group: Option<Arc<str>>,
     /// How it stands.
     pub status: Status,
     /// A contract's own word for how an open session stands.
     pub label: Option<Arc<str>>,
-    /// Who answers, from the first assignment on; kept after the end.
+    /// Who answers, from the first assignment on until it is taken away; kept after the end.
     pub agent: Option<Assignee>,
-    /// How often an agent was assigned; 0 before the first time. Tells the log's repair what is missing there.
+    /// How often it was assigned, or taken away; 0 before the first time. Tells the log's repair what is missing there.
     pub assignment: u64,
+    /// Through whose hands it went, oldest first, where somebody moved it; the queue's assignments are in the log alone.
+    pub transfers: Vec<Transfer>,
     /// The number of the last end or re-opening in the log that this document reflects; 0 before the first.
     pub state_seq: u64,
     /// The ordinal up to which its messages are read; later ones may have been read one by one.
@@ -79,17 +99,21 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new session: it waits for an agent, or is active at once where the realm has it so.
+    /// A new session of support: it waits for an agent, or is active at once where the realm has it so.
     pub fn open(visitor: Person, now: Timestamp) -> Self {
         Self {
             id: SessionId::random(),
             realm: visitor.realm,
+            kind: SessionKind::Support,
             status: if visitor.realm.opens_active() { Status::Active } else { Status::Waiting },
+            participants: if visitor.realm.has_participants() { vec![visitor.clone()] } else { Vec::new() },
             visitor,
+            topic: None,
             group: None,
             label: None,
             agent: None,
             assignment: 0,
+            transfers: Vec::new(),
             state_seq: 0,
             read_ordinal: 0,
             spoken: false,
@@ -112,19 +136,35 @@ impl Session {
             Principal::Delegate { realm, .. } => *realm == self.realm,
             Principal::Guest { realm, .. } => *realm == self.realm && self.realm.admits_guests(),
             Principal::Person { person, .. } if person.role == Role::System => person.realm == self.realm,
-            Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person),
+            Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person) || self.has(person),
         }
+    }
+
+    /// Whether the person is one of those who take part, whatever part it plays by now.
+    pub fn has(&self, person: &Person) -> bool {
+        self.participants.iter().any(|p| p.realm == person.realm && p.id == person.id)
+    }
+
+    /// What changes when this agent answers it, or nobody does any more. Who answered takes part no longer, unless he opened it.
+    pub fn reassigned_to(&self, agent: Option<Person>, transfer: Option<Transfer>) -> Reassignment {
+        let assignee = agent.as_ref().map(Assignee::of);
+        let mut participants = self.participants.clone();
+        if !participants.is_empty() {
+            participants.retain(|p| self.visitor.is(p) || !self.is_of_agent(p));
+            participants.extend(agent.filter(|a| !participants.iter().any(|p| p.realm == a.realm && p.id == a.id)));
+        }
+        Reassignment { agent: assignee, participants, transfer }
     }
 
     /// Whether `person` answers it: its agent, or any agent where the realm shares its sessions.
     pub fn is_answered_by(&self, person: &Person) -> bool {
-        let shared = self.realm.shares_sessions() && person.realm == self.realm && person.role == Role::Agent;
+        let shared = self.realm.shares_sessions() && person.realm == self.realm && person.role.answers();
         shared || self.is_of_agent(person)
     }
 
     /// Whether `person` is the agent to whom it is assigned.
     pub fn is_of_agent(&self, person: &Person) -> bool {
-        person.role == Role::Agent && self.agent.as_ref().is_some_and(|a| a.id == AgentId::of(person.realm, &person.id))
+        person.role.answers() && self.agent.as_ref().is_some_and(|a| a.id == AgentId::of(person.realm, &person.id))
     }
 
     /// Who speaks in it when `who` calls as this role and names this id, and whether the id is to be shown; `None` where the caller may not.
@@ -156,7 +196,7 @@ impl Session {
 
     /// Whether somebody has read the message: by itself, or with all up to it.
     pub fn has_read(&self, message: &Entry) -> bool {
-        message.read_at.is_some() || message.head.ordinal <= self.read_ordinal
+        message.fate.read_at.is_some() || message.head.ordinal <= self.read_ordinal
     }
 
     /// Gives a person without a name the one under which the session knows it.

@@ -10,8 +10,9 @@ use super::entry::{Draft, Entry, Head};
 use super::error::StoreError;
 use super::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
 use super::principal::{Person, Realm, Role};
-use super::session::{Assignee, Session, Status};
+use super::session::{Session, Status};
 use super::time::Timestamp;
+use super::topic::Reassignment;
 
 /// What became of a session that was to be inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct SessionQuery {
     pub agent: Option<AgentId>,
     /// With this status.
     pub status: Option<Status>,
+    /// Which have not ended.
+    pub open_only: bool,
     /// In which somebody has said something.
     pub spoken_only: bool,
     /// Whose id, or whose visitor's id or name, holds this text, whatever the case of its letters.
@@ -67,6 +70,7 @@ impl SessionQuery {
             visitor: None,
             agent: None,
             status: None,
+            open_only: false,
             spoken_only: false,
             keyword: None,
             since: None,
@@ -91,6 +95,8 @@ pub struct Listed {
 pub struct Totals {
     /// Sessions that wait.
     pub waiting: u64,
+    /// Sessions that were taken from their agents.
+    pub pending: u64,
     /// Sessions that an agent answers.
     pub active: u64,
     /// Sessions that are over.
@@ -128,12 +134,12 @@ pub trait Store: Send + Sync + 'static {
     /// Sessions of a realm as the query says, last changed first, by (`updated_at`, id).
     async fn list_sessions(&self, query: &SessionQuery) -> Result<Listed, StoreError>;
 
-    /// If the session waits: makes it active with this agent, counts the assignment up, and answers the session as it is then. Else `None`.
-    async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
+    /// The open sessions in which the person with this key takes part, last changed first by (`updated_at`, id); at most `limit`.
+    async fn list_of_person(&self, person: &str, limit: u32) -> Result<Vec<Session>, StoreError>;
 
-    /// If the session is active and this is the number of its assignment: gives it to this agent, counts the assignment up, and answers the
-    /// session as it is then. Else `None`.
-    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError>;
+    /// If the session is open and this is the number of its assignment: gives it to this agent, so that it is active, or to nobody, so that it
+    /// is pending; replaces its participants, adds to its history, counts the assignment up, and answers the session as it is then. Else `None`.
+    async fn reassign_session(&self, id: &SessionId, from: u64, to: &Reassignment, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
     /// If the session reflects the log before the end numbered `seq` (its `state_seq` is smaller): makes it ended, by this end where an earlier
     /// one had done so, takes its label away, and frees its key. Answers the session as it was *before*, or `None` where nothing was changed.
@@ -149,6 +155,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Raises the session's `read_ordinal` to `ordinal` if that is higher. Answers what it was before, or `None` where there is no such session.
     async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError>;
+
+    /// For each of these sessions, in their order, the ordinal up to which the person with this key has said or read all its messages, as far as
+    /// that was noted; else 0.
+    async fn list_reader_marks(&self, sessions: &[SessionId], person: &str) -> Result<Vec<u64>, StoreError>;
+
+    /// Raises what [`Store::list_reader_marks`] answers to `ordinal` if that is higher.
+    async fn raise_reader_mark(&self, session: &SessionId, person: &str, ordinal: u64) -> Result<(), StoreError>;
 
     /// Figures over all sessions of the realm, as of about now.
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError>;
@@ -183,6 +196,18 @@ pub trait Store: Send + Sync + 'static {
     /// The message with this id, or `None`; other entries are none.
     async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError>;
 
+    /// Notes that the message reached this person, or that he read it, which implies it. The first time of each stays. Answers the message as it
+    /// is then, or `None` where there is no such message.
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError>;
+
+    /// Changes a message as this entry of its session's log says, unless it reflects a later change, or is deleted; the texts of a deleted
+    /// message's changes are replaced by that of its deletion. Notes that the entry is carried out. Repeating it is harmless. Answers the message
+    /// as it is then, or `None` where there is no such message.
+    async fn apply_edit(&self, edit: &Entry) -> Result<Option<Entry>, StoreError>;
+
+    /// Changes of messages that are in a log and not carried out yet; at most `limit`.
+    async fn list_unapplied_edits(&self, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
     /// Notes when the message was first read, which stays; answers it as it is then, or `None` where there is no such message.
     async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError>;
 
@@ -202,6 +227,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives the session a slot of the agent if the agent is available and has room, or if the session holds one already. Answers whether it holds one.
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Gives the session a slot of the agent whether or not the agent is available and has room. Harmless where there is no such agent.
+    async fn hold_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Takes the session's slot away; harmless where it holds none. Answers whether one was freed.
     async fn release_slot(&self, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError>;
@@ -230,6 +258,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The account, or `None`.
     async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// Those of these accounts that there are, in no order.
+    async fn find_accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError>;
 
     /// The realm's account with exactly this e-mail address, or `None`.
     async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError>;

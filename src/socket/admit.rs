@@ -15,6 +15,7 @@ use super::gate::Gates;
 use super::inbox::{self, Closed};
 use super::mount::CONNECT_TIMEOUT;
 use super::outlet::{EmitErrors, Outlet};
+use super::roster::Roster;
 use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake, Unadmitted};
 use crate::domain::desk::Desk;
@@ -37,6 +38,7 @@ pub(super) struct Door {
     pub(super) places: PerAddress,
     pub(super) gates: Arc<Gates>,
     pub(super) errors: Arc<EmitErrors>,
+    pub(super) roster: Arc<Roster>,
     /// Whether all sockets are closed; every connection's task listens.
     pub(super) closed: Arc<watch::Sender<bool>>,
 }
@@ -83,17 +85,19 @@ impl Door {
             sender.close(Closed::Gone(words(reason)));
             ready(())
         });
+        let id = ConnId::random();
+        let listed = who.person().map(|person| self.roster.list(person.key(), id.clone(), ending.clone()));
         let conn = Conn {
-            id: ConnId::random(),
+            id,
             outlet: Outlet::new(socket, Arc::clone(&self.errors)),
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
-            login: who.login().cloned(),
-            expires: who.expires(),
+            who: who.clone(),
             joined: Mutex::default(),
             typing: Mutex::default(),
             told: Mutex::default(),
             _place: place,
+            _listed: listed,
         };
         let conversation = self.dialect.converse(who, handshake);
         let (running, mut closed) = (conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected), self.closed.subscribe());

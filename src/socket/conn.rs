@@ -11,13 +11,16 @@ use tokio::sync::oneshot;
 
 use super::inbox::{Closed, Inbox, Item};
 use super::outlet::Outlet;
+use super::roster::Listed;
+use super::tail::Listener;
 use super::tails::Tails;
 use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line, Typing};
 use crate::domain::desk::Desk;
 use crate::domain::error::Error;
-use crate::domain::ids::{ConnId, LoginId, SessionId};
+use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Audience, Signal};
+use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::limit::Place;
 
@@ -42,10 +45,8 @@ pub(super) struct Conn {
     pub(super) outlet: Outlet,
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) tails: Arc<Tails>,
-    /// The login that it rests on.
-    pub(super) login: Option<LoginId>,
-    /// When the credential ends.
-    pub(super) expires: Option<Timestamp>,
+    /// Whose it is.
+    pub(super) who: Principal,
     /// The sessions it listens to.
     pub(super) joined: Mutex<HashSet<SessionId>>,
     /// Where the others were told that its person types, and until when they need not hear more.
@@ -54,6 +55,8 @@ pub(super) struct Conn {
     pub(super) told: Mutex<Option<Timestamp>>,
     /// The place of its address, given back when the task ends.
     pub(super) _place: Option<Place>,
+    /// Its place among the connections of its person, given up likewise.
+    pub(super) _listed: Option<Listed>,
 }
 
 /// The room of an audience, for signals.
@@ -62,6 +65,7 @@ pub(super) fn room(audience: &Audience) -> String {
         Audience::Session(session) => format!("session:{session}"),
         Audience::Person(key) => format!("person:{key}"),
         Audience::Agents(realm) => format!("agents:{}", realm.name()),
+        Audience::Admins(realm) => format!("admins:{}", realm.name()),
     }
 }
 
@@ -81,14 +85,15 @@ impl Line for Conn {
         self.make_room(&session).await?;
         // Before the greeting: whoever has it hears what happens from then on.
         self.attend(&Audience::Session(session.clone()));
-        let dialect = Arc::clone(&self.dialect);
-        let joined = self.tails.join(self.id.clone(), self.outlet.clone(), dialect, admission).await;
+        let listener =
+            Listener { conn: self.id.clone(), outlet: self.outlet.clone(), dialect: Arc::clone(&self.dialect), who: self.who.clone() };
+        let joined = self.tails.join(listener, admission).await;
         if joined.is_ok() {
             self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
         } else if !self.listens_to(&session) {
             self.exit(&session);
         }
-        Ok(joined?)
+        joined
     }
 
     async fn make_room(&self, session: &SessionId) -> Result<(), Error> {
@@ -232,13 +237,13 @@ impl Conn {
     /// How long until something is due without a call: the end of the credential, or of typing without a word.
     fn patience(&self, desk: &Desk) -> Option<Duration> {
         let typing = self.typing.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, until)| *until);
-        let due = self.expires.into_iter().chain(typing).min()?;
+        let due = self.who.expires().into_iter().chain(typing).min()?;
         Some(Duration::from_millis(u64::try_from(due.since(desk.now())).unwrap_or(0)))
     }
 
     /// Carries out calls until no more will come; answers why.
     async fn serve(&self, desk: &Desk, conversation: &mut dyn Conversation, inbox: &mut Inbox) -> &'static str {
-        let mut revoked = std::pin::pin!(desk.login_ended(self.login.as_ref()));
+        let mut revoked = std::pin::pin!(desk.login_ended(self.who.login()));
         loop {
             let next = tokio::select! {
                 biased;
@@ -247,7 +252,7 @@ impl Conn {
                 () = due(self.patience(desk)) => None,
             };
             let now = desk.now();
-            if self.expires.is_some_and(|end| end <= now) {
+            if self.who.expires().is_some_and(|end| end <= now) {
                 return self.dismiss(Farewell::Expired).await;
             }
             self.stop_typing(desk, |_, until| until <= now);
@@ -261,11 +266,16 @@ impl Conn {
     }
 
     async fn carry_out(&self, desk: &Desk, conversation: &mut dyn Conversation, item: Item) {
-        let Ok(reply) = AssertUnwindSafe(conversation.call(desk, self, item.call())).catch_unwind().await else {
-            tracing::error!(conn.id = %self.id, dialect = self.dialect.realm().name(), "a panic in a call");
-            return;
+        let panicked = || tracing::error!(conn.id = %self.id, dialect = self.dialect.realm().name(), "a panic in a call");
+        let called = match item {
+            Item::Called(called) => called,
+            Item::Summons { session, after } => {
+                let looked = AssertUnwindSafe(conversation.summoned(desk, self, &session, after)).catch_unwind().await;
+                return looked.unwrap_or_else(|_| panicked());
+            }
         };
-        if let Some(ack) = &item.ack {
+        let Ok(reply) = AssertUnwindSafe(conversation.call(desk, self, called.call())).catch_unwind().await else { return panicked() };
+        if let Some(ack) = &called.ack {
             self.outlet.acknowledge(ack, &reply.ack).await;
         } else if let Some(error) = reply.error {
             self.outlet.send_when_able(&error).await;

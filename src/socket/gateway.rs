@@ -8,11 +8,12 @@ use socketioxide::SocketIo;
 use super::conn::{own_room, room};
 use super::mount::Sockets;
 use super::outlet::EmitErrors;
+use super::roster::Roster;
 use super::tails::Tails;
 use crate::cluster::bus::SessionBus;
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
-use crate::domain::ids::ConnId;
+use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::store::Store;
 use crate::domain::time::Timestamp;
@@ -31,6 +32,7 @@ pub struct Gateway {
     tails: Arc<Tails>,
     floors: Arc<OnceLock<Vec<Floor>>>,
     errors: Arc<EmitErrors>,
+    roster: Arc<Roster>,
 }
 
 impl Gateway {
@@ -40,12 +42,16 @@ impl Gateway {
         let tails = Arc::new(Tails::new(store, started));
         let heard = Arc::clone(&tails);
         bus.listen(Box::new(move |entry| heard.hear(entry)));
-        Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default() })
+        Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster: Arc::default() })
     }
 
     /// How often sending to a socket failed.
     pub fn emit_errors(&self) -> &Arc<EmitErrors> {
         &self.errors
+    }
+
+    pub(super) fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     pub(super) fn tails(&self) -> &Arc<Tails> {
@@ -67,11 +73,17 @@ impl Announce for Gateway {
     }
 
     fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
-        let Signal::Said { entry, .. } = &signal else { return send(&self.floors, to, &signal, origin) };
         // Whoever also listens to the session gets the message itself first.
+        let (Signal::Said { entry, .. } | Signal::Receipt { message: entry, .. }) = &signal else {
+            return send(&self.floors, to, &signal, origin);
+        };
         let session = entry.session.clone();
         let (floors, to, origin) = (Arc::clone(&self.floors), to.to_vec(), origin.cloned());
         self.tails.afterwards(&session, Box::new(move || send(&floors, &to, &signal, origin.as_ref())));
+    }
+
+    fn summon(&self, person: &str, session: &SessionId, after: u64) {
+        self.roster.summon(person, session, after);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gate::Gate;
 use crate::dialect::wire::Call;
+use crate::domain::ids::SessionId;
 
 /// From how many waiting calls on the connection is not read.
 const PAUSE_CALLS: usize = 1_024;
@@ -25,8 +26,21 @@ const MAX_CALLS: usize = 16_384;
 /// How many bytes may wait at all, unless a single call is larger: one post of the largest size on top of what pauses.
 const MAX_BYTES: usize = 1_500_000;
 
+/// What waits for its turn.
+pub(super) enum Item {
+    /// A call of the client.
+    Called(Called),
+    /// The connection is to look whether its person takes part in this session, since the entry with this number.
+    Summons {
+        /// The session.
+        session: SessionId,
+        /// The entry.
+        after: u64,
+    },
+}
+
 /// A call as it came, and the way to acknowledge it.
-pub(super) struct Item {
+pub(super) struct Called {
     event: String,
     /// The packet's payload, a slice of the frame; read when its turn comes.
     raw: Value,
@@ -34,14 +48,19 @@ pub(super) struct Item {
     pub(super) ack: Option<Ack>,
 }
 
-impl Item {
+impl Called {
     /// The call itself.
     pub(super) fn call(&self) -> Call {
         Call::parse(&self.event, text_of(&self.raw))
     }
+}
 
+impl Item {
     fn size(&self) -> usize {
-        text_of(&self.raw).len()
+        match self {
+            Item::Called(called) => text_of(&called.raw).len(),
+            Item::Summons { session, .. } => session.as_str().len(),
+        }
     }
 }
 
@@ -115,7 +134,8 @@ impl Sender {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn push(&self, item: Item) {
+    /// Adds what came last; where no more may wait, the connection is flooded.
+    pub(super) fn push(&self, item: Item) {
         if self.is_closed() {
             return;
         }
@@ -172,6 +192,6 @@ pub(super) enum InOrder {}
 impl MessageHandler<LocalAdapter, InOrder> for Sender {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut raw: Value, ack_id: Option<i64>) {
         let Ok(Event(event)) = Event::from_message_parts(&socket, &mut raw, &ack_id) else { return };
-        self.push(Item { event, raw, ack: ack_id.map(|id| Ack { socket, id }) });
+        self.push(Item::Called(Called { event, raw, ack: ack_id.map(|id| Ack { socket, id }) }));
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod conn;
 mod departed;
 mod tails;
+mod roster;
 mod tail;
 mod outlet;
 mod gateway;

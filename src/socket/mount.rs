@@ -18,6 +18,7 @@ use super::admit::{self, Door};
 use super::gate::{self, Gates};
 use super::gateway::{Floor, Gateway};
 use super::outlet::EmitErrors;
+use super::roster::Roster;
 use super::tails::Tails;
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
@@ -55,6 +56,7 @@ pub struct Sockets {
     places: PerAddress,
     gates: Arc<Gates>,
     errors: Arc<EmitErrors>,
+    roster: Arc<Roster>,
     /// Whether all sockets are closed. Every connection's task listens here, so that its end can be waited for.
     closed: Arc<watch::Sender<bool>>,
 }
@@ -78,8 +80,8 @@ impl Sockets {
         let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
-        let errors = Arc::clone(gateway.emit_errors());
-        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors, closed: Arc::default() }
+        let (errors, roster) = (Arc::clone(gateway.emit_errors()), Arc::clone(gateway.roster()));
+        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, closed: Arc::default() }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -94,6 +96,7 @@ impl Sockets {
                 places: self.places.clone(),
                 gates: Arc::clone(&self.gates),
                 errors: Arc::clone(&self.errors),
+                roster: Arc::clone(&self.roster),
                 closed: Arc::clone(&self.closed),
             });
             let admit = move |socket: SocketRef, auth: TryData<serde_json::Value>| {

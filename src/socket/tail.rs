@@ -12,9 +12,10 @@ use super::departed::Departed;
 use super::outlet::{Outlet, RETRY, Sent};
 use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Dialect, Joined, Start};
-use crate::domain::entry::{Entry, Head};
-use crate::domain::error::StoreError;
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::entry::{Assignment, Content, Entry, Head};
+use crate::domain::error::{Error, StoreError};
+use crate::domain::ids::{AgentId, ConnId, SessionId};
+use crate::domain::principal::Principal;
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Store;
 
@@ -26,6 +27,10 @@ const FEED_BATCH: u32 = 32;
 
 /// How many entries a page from before this process is given at most.
 const LEFT_OFF_LIMIT: u32 = 50;
+
+/// For how long after its start a process takes a page that it does not know for one that an earlier process served, in milliseconds: official
+/// clients come back within a few seconds.
+const BACK_AFTER_START_MS: i64 = 30_000;
 
 /// How long the tail waits before it asks a store again that did not answer.
 const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -44,19 +49,26 @@ pub(super) enum Command {
     LeaveIfOver(ConnId, oneshot::Sender<bool>),
 }
 
-/// A socket that wants in.
-pub(super) struct Joining {
+/// A socket as tails know it.
+pub(super) struct Listener {
     pub(super) conn: ConnId,
     pub(super) outlet: Outlet,
     pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) who: Principal,
+}
+
+/// A socket that wants in.
+pub(super) struct Joining {
+    pub(super) listener: Listener,
     pub(super) admission: Admission,
-    pub(super) reply: oneshot::Sender<Result<Joined, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<Joined, Error>>,
 }
 
 /// A socket that listens.
 struct Member {
     outlet: Outlet,
     dialect: Arc<dyn Dialect>,
+    who: Principal,
     /// The last entry it got, or need not get.
     cursor: u64,
     /// Whose page it is, by all its names, where a later socket of that page will not know what it has.
@@ -72,7 +84,7 @@ struct Greeting {
     /// How many of its frames are still pending.
     frames: usize,
     joined: Joined,
-    reply: oneshot::Sender<Result<Joined, StoreError>>,
+    reply: oneshot::Sender<Result<Joined, Error>>,
 }
 
 /// What the registry and the tail share.
@@ -206,12 +218,19 @@ impl Tail {
             }
             stays
         });
+        // Whoever answered before hears nothing more, from this very entry on; what he is to do about it his connection is told beside this.
+        if let Content::Assigned(Assignment { former: Some(former), .. }) = &entry.content {
+            self.members.retain(|_, member| member.dialect.realm().shares_sessions() || !is_agent(&member.who, former));
+        }
     }
 
     async fn join(&mut self, joining: Joining) {
-        let Joining { conn, outlet, dialect, admission, reply } = joining;
+        let Joining { listener: Listener { conn, outlet, dialect, who }, admission, reply } = joining;
         let Admission { session, start, history, pages, greeting } = admission;
-        let (joined, messages, (session, total)) = match self.greet(&conn, session, (start, history, &pages)).await {
+        let greeted = self.greet(&conn, session, (start, history, &pages)).await.map_err(Error::from);
+        // It was let in before; whoever has been sent away since is not.
+        let admitted = greeted.and_then(|greeted| if greeted.2.0.admits(&who) { Ok(greeted) } else { Err(Error::SessionNotFound) });
+        let (joined, messages, (session, total)) = match admitted {
             Ok(greeted) => greeted,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -219,7 +238,7 @@ impl Tail {
             }
         };
         let frames = greeting(&session, &messages, total);
-        let fresh = Member { outlet, dialect, cursor: joined.reach, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
+        let fresh = Member { outlet, dialect, who, cursor: joined.reach, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
         if !pages.is_empty() {
             member.pages = pages;
@@ -260,7 +279,13 @@ impl Tail {
                 (if is_new { shown } else { reach }, entries)
             }
             (None, Start::LeftOff) => (self.left_off(pages, head.seq).await?, Vec::new()),
-            (Some(member), Start::LeftOff) => (member.cursor, Vec::new()),
+            (None, Start::Again(now)) => {
+                let is_early = now.since(self.departed.started) < BACK_AFTER_START_MS;
+                let reach = if is_early { Some(self.left_off(pages, head.seq).await?) } else { self.known(pages).map(|c| c.min(head.seq)) };
+                (reach.unwrap_or(head.seq), Vec::new())
+            }
+            (None, Start::Behind(seq)) => (seq.min(head.seq), Vec::new()),
+            (Some(member), Start::LeftOff | Start::Again(_) | Start::Behind(_)) => (member.cursor, Vec::new()),
             (member, start @ (Start::Now | Start::Latest)) => {
                 let reach = member.map_or(head.seq, |m| m.cursor);
                 let skipped = if start == Start::Latest { head.ordinal.saturating_sub(history.into()) } else { 0 };
@@ -275,15 +300,20 @@ impl Tail {
     /// The last entry that a page's earlier socket got: one that still lives, or one that has gone. Where this process knows of none, the page
     /// is from before its start, and has what was stored by then.
     async fn left_off(&self, pages: &[Arc<str>], head: u64) -> Result<u64, StoreError> {
-        let is_of_page = |names: &[Arc<str>]| names.first().is_some_and(|name| pages.first() == Some(name));
-        let living = self.members.values().filter(|m| is_of_page(&m.pages)).map(|m| m.cursor).max();
-        let departed = || pages.iter().filter_map(|page| self.departed.recall(&self.session, page)).max();
-        if let Some(cursor) = living.or_else(departed) {
+        if let Some(cursor) = self.known(pages) {
             return Ok(cursor.min(head));
         }
         let recent = self.store.list_entries(&self.session, head.saturating_sub(LEFT_OFF_LIMIT.into()), LEFT_OFF_LIMIT).await?;
         let unseen = recent.iter().find(|e| e.at >= self.departed.started);
         Ok(unseen.map_or(head, |e| (e.seq() - 1).min(head)))
+    }
+
+    /// The last entry that a page's earlier socket got, as far as this process knows.
+    fn known(&self, pages: &[Arc<str>]) -> Option<u64> {
+        let is_of_page = |names: &[Arc<str>]| names.first().is_some_and(|name| pages.first() == Some(name));
+        let living = self.members.values().filter(|m| is_of_page(&m.pages)).map(|m| m.cursor).max();
+        let departed = || pages.iter().filter_map(|page| self.departed.recall(&self.session, page)).max();
+        living.or_else(departed)
     }
 
     fn is_level(&self, member: &Member) -> bool {
@@ -322,6 +352,11 @@ impl Tail {
             member.pending.extend(due.map(|e| (e.seq(), member.dialect.entry_frame(e))));
         }
     }
+}
+
+/// Whether the caller is this agent.
+fn is_agent(who: &Principal, agent: &AgentId) -> bool {
+    who.person().is_some_and(|p| p.role.answers() && AgentId::of(p.realm, &p.id) == *agent)
 }
 
 impl Member {

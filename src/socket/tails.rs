@@ -8,11 +8,10 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use super::departed::Departed;
-use super::outlet::Outlet;
-use super::tail::{Command, Hint, Joining, Tail};
-use crate::dialect::{Admission, Dialect, Joined};
+use super::tail::{Command, Hint, Joining, Listener, Tail};
+use crate::dialect::{Admission, Joined};
 use crate::domain::entry::Entry;
-use crate::domain::error::StoreError;
+use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::store::Store;
 use crate::domain::time::Timestamp;
@@ -59,16 +58,10 @@ impl Tails {
     }
 
     /// Joins a socket to a session, as [`crate::dialect::Line::join`] promises.
-    pub(super) async fn join(
-        self: &Arc<Self>,
-        conn: ConnId,
-        outlet: Outlet,
-        dialect: Arc<dyn Dialect>,
-        admission: Admission,
-    ) -> Result<Joined, StoreError> {
+    pub(super) async fn join(self: &Arc<Self>, listener: Listener, admission: Admission) -> Result<Joined, Error> {
         let (reply, answer) = oneshot::channel();
         let session = admission.session.id.clone();
-        let mut command = Command::Join(Box::new(Joining { conn, outlet, dialect, admission, reply }));
+        let mut command = Command::Join(Box::new(Joining { listener, admission, reply }));
         loop {
             let handle = self.handle(&session);
             match handle.commands.send(command).await {
@@ -77,7 +70,7 @@ impl Tails {
                 Err(mpsc::error::SendError(back)) => command = back,
             }
         }
-        answer.await.unwrap_or(Err(StoreError::Conflict(format!("joins of session {session}"))))
+        answer.await.unwrap_or_else(|_| Err(StoreError::Conflict(format!("joins of session {session}")).into()))
     }
 
     /// Takes a socket out of a session; when this answers, nothing more is delivered to it.

@@ -4,3 +4,4 @@ pub mod mongo;
 pub mod sqlite;
 
 mod search;
+mod shape;

@@ -55,7 +55,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli.rs"]),
     ("rpassword", &["cli.rs"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "webhook.rs"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs"]),
 ];
 
 /// What a dialect may show and translate, and never decide by.

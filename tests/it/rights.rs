@@ -7,7 +7,7 @@ use helpline::auth::password::Hasher;
 use helpline::domain::desk::{Desk, Opening, Ports, Post};
 use helpline::domain::entry::{Body, Content, Entry};
 use helpline::domain::error::Error;
-use helpline::domain::ids::ConnId;
+use helpline::domain::ids::{ConnId, SessionId};
 use helpline::domain::ports::{Announce, Audience, Signal};
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::store::SessionQuery;
@@ -27,6 +27,8 @@ impl Announce for Heard {
     }
 
     fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }
 
 async fn desk(folder: &TempDir) -> (Desk, Arc<Heard>) {

@@ -109,6 +109,10 @@ impl Announce for Kept {
     fn signal(&self, to: &[Audience], _: Signal, origin: Option<&ConnId>) {
         self.0.lock().unwrap().push(format!("signal to {} from {origin:?}", to.len()));
     }
+
+    fn summon(&self, person: &str, _: &SessionId, after: u64) {
+        self.0.lock().unwrap().push(format!("summons of {person} after {after}"));
+    }
 }
 
 fn webhook(address: SocketAddr, limits: Limits) -> Webhook {
@@ -126,7 +130,7 @@ fn session(realm: Realm, name: Option<&str>) -> Arc<Session> {
 }
 
 fn entry(session: &Session, form: Form) -> Arc<Entry> {
-    let message = Message { body: Body::stored("hello \"you\" 你好"), form, signed: true };
+    let message = Message { form, ..Body::stored("hello \"you\" 你好").into() };
     let (author, content) = (session.visitor.clone(), Content::Message(message));
     let draft =
         Draft { session: session.id.clone(), id: EntryId::random(), at: Timestamp(1_795_163_583_007), author, client_key: None, content };

@@ -210,7 +210,7 @@ impl Seat {
         // Whole ones: what is behind the point is cut off, and what does not fit is brought to the nearest that does.
         let limit = number("limit").map_or(GREETING_LIMIT, |n| (n as u32).clamp(1, PAGE_LIMIT));
         let offset = number("offset").map_or(0, |n| n as u64);
-        let wanted = Reading { offset, limit, newest_first: false, form: None, unread_only: false };
+        let wanted = Reading { offset, limit, ..Reading::default() };
         let history = desk.read(&self.who, &id, wanted).await.map_err(|e| failed(&e))?;
         line.send(&events::history(&history, limit, offset)).await;
         Ok(json!({"ok": true, "sessionId": id.as_str()}))
@@ -239,7 +239,7 @@ pub(super) fn post(payload: &Value) -> Result<Option<Post>, Refused> {
     };
     let client_key = client_key(payload).map_err(|_| wrong("INVALID_CLIENT_KEY"))?;
     match Body::parse(trim(text(payload, "content").unwrap_or_default()), MESSAGE_LIMIT) {
-        Ok(body) => Ok(Some(Post { body, form, signed: true, client_key })),
+        Ok(body) => Ok(Some(Post { form, ..Post::text(body, client_key) })),
         Err(BodyError::Blank) => Ok(None),
         Err(BodyError::TooLong) => Err(wrong("MESSAGE_TOO_LONG")),
     }

@@ -27,7 +27,10 @@ pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
         // Quirk: lines of the system stand in histories only (document 000).
         Content::Message(_) if entry.author.role == Role::System => None,
         Content::Message(_) => Some(Frame::new("message-received", &live_message(entry))),
-        Content::Assigned(agent) => Some(operator_joined(session, (agent.id.in_realm(), Some(&agent.name)), at, Some(entry.seq()))),
+        Content::Assigned(made) => {
+            let agent = made.agent.as_ref()?;
+            Some(operator_joined(session, (agent.id.in_realm(), Some(&agent.name)), at, Some(entry.seq())))
+        }
         Content::Ended(reason) => Some(Frame::new(
             "session-ended",
             &json!({
@@ -35,8 +38,8 @@ pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
                 "seq": entry.seq(),
             }),
         )),
-        // This contract's own sessions stay ended.
-        Content::Opened(_) => None,
+        // In this contract's own sessions nothing is opened again or changed.
+        Content::Opened(_) | Content::Edited(_) => None,
     }
 }
 
@@ -46,7 +49,6 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
         Signal::Joined { session, person, at } if person.role == Role::Agent => {
             Some(operator_joined(session, (&person.id, person.name.as_deref()), *at, None))
         }
-        Signal::Joined { .. } | Signal::Presence { .. } => None,
         Signal::Left { session, person, at, .. } => (person.role != Role::System).then(|| {
             let who = json!({
                 "sessionId": session.as_str(), "participantType": sender_type(person.role), "participantId": person.id,
@@ -76,6 +78,8 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
             let named = if *vanished { changed } else { views::with(changed, [("operatorName", (*agent.name).into())]) };
             Some(Frame::new("operator-status-changed", &named))
         }
+        // The rest has no word.
+        _ => None,
     }
 }
 

@@ -81,7 +81,7 @@ impl Dialect for Operators {
 /// The contract's word for how a session stands.
 fn status_word(status: Status) -> &'static str {
     match status {
-        Status::Waiting => "waiting",
+        Status::Waiting | Status::Pending => "waiting",
         Status::Active => "active",
         Status::Ended => "closed",
     }
@@ -110,10 +110,10 @@ fn sender_type(role: Role) -> &'static str {
     }
 }
 
-/// The contract's word for a kind of text.
+/// The contract's word for a kind of text; it has none for files.
 fn message_type(form: Form) -> &'static str {
     match form {
-        Form::Text => "text",
+        Form::Text | Form::File => "text",
         Form::Image => "image",
         Form::Notice => "system",
     }

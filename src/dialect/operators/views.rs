@@ -49,7 +49,7 @@ pub(super) fn message(entry: &Entry, session: &Session) -> Value {
         "content": content,
         "isRead": session.has_read(entry),
         "createdAt": entry.at.iso(),
-        "updatedAt": entry.read_at.unwrap_or(entry.at).iso(),
+        "updatedAt": entry.fate.read_at.unwrap_or(entry.at).iso(),
         "seq": entry.seq(),
     })
 }
@@ -90,11 +90,13 @@ pub(super) fn resumed_entry(entry: &Entry) -> Value {
     let (seq, at) = (entry.seq(), entry.at.iso());
     let view = match &entry.content {
         Content::Message(_) => live_message(entry),
-        Content::Assigned(agent) => {
-            json!({"seq": seq, "operatorId": agent.id.in_realm(), "operatorName": agent.name, "timestamp": at})
+        Content::Assigned(made) => {
+            let agent = made.agent.as_ref();
+            json!({"seq": seq, "operatorId": agent.map(|a| a.id.in_realm()), "operatorName": agent.map(|a| &a.name), "timestamp": at})
         }
         Content::Ended(reason) => json!({"seq": seq, "operatorId": operator_id(entry), "reason": reason, "timestamp": at}),
         Content::Opened(status) => json!({"seq": seq, "status": status, "timestamp": at}),
+        Content::Edited(edit) => json!({"seq": seq, "messageId": edit.message.as_str(), "content": edit.body.as_str(), "timestamp": at}),
     };
     with(view, [("type", entry.content.kind().into())])
 }

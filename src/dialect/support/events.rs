@@ -8,21 +8,22 @@ use crate::dialect::wire::Frame;
 use crate::domain::entry::{Content, Entry};
 use crate::domain::ports::Signal;
 
-/// How the sockets of a session learn of an entry. A re-opening has no word; this contract's own sessions stay ended.
+/// How the sockets of a session learn of an entry. Re-openings and changes have no word; there are none in this contract's own sessions.
 pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
     let (session, seq, at) = (entry.session.as_str(), entry.seq(), entry.at.iso());
     Some(match &entry.content {
         Content::Message(_) => Frame::new("new_message", &MessageView::live(entry)),
         // The contract has no word for an assignment; the agent's `user_joined` is the signal that its frontends know.
-        Content::Assigned(agent) => Frame::new(
-            "user_joined",
-            &json!({
+        Content::Assigned(made) => {
+            let agent = made.agent.as_ref()?;
+            let joined = json!({
                 "userId": agent.id.in_realm(), "userType": "agent", "timestamp": at,
                 "userName": agent.name, "sessionId": session, "seq": seq,
-            }),
-        ),
+            });
+            Frame::new("user_joined", &joined)
+        }
         Content::Ended(reason) => Frame::new("session_ended", &json!({"sessionId": session, "reason": reason, "endedAt": at, "seq": seq})),
-        Content::Opened(_) => return None,
+        Content::Opened(_) | Content::Edited(_) => return None,
     })
 }
 
@@ -50,7 +51,8 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
                 "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-        Signal::Opened { .. } | Signal::Said { .. } | Signal::Presence { .. } | Signal::Availability { .. } => return None,
+        // The rest has no word.
+        _ => return None,
     })
 }
 

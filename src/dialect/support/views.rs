@@ -63,11 +63,15 @@ impl<'a> MessageView<'a> {
 pub(super) fn resumed_entry(entry: &Entry) -> Value {
     let mut view = match &entry.content {
         Content::Message(_) => serde_json::to_value(MessageView::live(entry)).unwrap_or_default(),
-        Content::Assigned(agent) => {
-            json!({"seq": entry.seq(), "agentId": agent.id.in_realm(), "agentName": agent.name, "timestamp": entry.at.iso()})
+        Content::Assigned(made) => {
+            let (id, name) = (made.agent.as_ref().map(|a| a.id.in_realm()), made.agent.as_ref().map(|a| &a.name));
+            json!({"seq": entry.seq(), "agentId": id, "agentName": name, "timestamp": entry.at.iso()})
         }
         Content::Ended(reason) => json!({"seq": entry.seq(), "reason": reason, "endedAt": entry.at.iso()}),
         Content::Opened(status) => json!({"seq": entry.seq(), "status": status, "timestamp": entry.at.iso()}),
+        Content::Edited(edit) => {
+            json!({"seq": entry.seq(), "messageId": edit.message.as_str(), "message": edit.body.as_str(), "timestamp": entry.at.iso()})
+        }
     };
     if let Some(fields) = view.as_object_mut() {
         fields.insert("type".into(), entry.content.kind().into());

@@ -9,7 +9,7 @@ use super::{MESSAGE_LIMIT, SOME_ADMIN, events, role_of, sender_type, stored_text
 use crate::dialect::wire::{self, Call, client_key, invalid, refusal, text};
 use crate::dialect::{Admission, Conversation, Handshake, Line, Reply, Start, Typing};
 use crate::domain::desk::{Desk, Post};
-use crate::domain::entry::{Body, BodyError, Form};
+use crate::domain::entry::{Body, BodyError};
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::{Person, Principal, Role};
@@ -157,7 +157,7 @@ impl Seat {
             // Whoever sends need not listen.
             status::log(&error);
         }
-        let post = Post { body, form: Form::Text, signed, client_key };
+        let post = Post { signed, ..Post::text(body, client_key) };
         let posted = desk.post_message(&self.who, author, &id, post).await.map_err(|e| failed(&e))?;
         Ok(wire::posted_ack(&posted))
     }

@@ -12,7 +12,7 @@ use crate::domain::ports::Signal;
 pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
     match &entry.content {
         Content::Message(_) => Some(Frame::new("new_message", &live_message(entry))),
-        Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
+        Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
     }
 }
 

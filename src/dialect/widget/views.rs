@@ -18,12 +18,12 @@ const ACTIVE: &str = "active";
 pub(super) fn live_message(entry: &Entry) -> Value {
     json!({
         "id": entry.id.as_str(),
-        "isRead": entry.read_at.is_some(),
+        "isRead": entry.fate.read_at.is_some(),
         "sessionId": entry.session.as_str(),
         "senderType": sender_type(entry.author.role),
         "senderId": sender_id(entry),
         "content": entry.body().map_or("", |b| b.as_str()),
-        "updatedAt": entry.read_at.unwrap_or(entry.at).iso(),
+        "updatedAt": entry.fate.read_at.unwrap_or(entry.at).iso(),
         "createdAt": entry.at.iso(),
         "seq": entry.seq(),
     })
@@ -39,7 +39,7 @@ pub(super) fn past_message(session: &Session, entry: &Entry) -> Value {
         "content": entry.body().map_or("", |b| b.as_str()),
         "isRead": session.has_read(entry),
         "createdAt": entry.at.iso(),
-        "updatedAt": entry.read_at.unwrap_or(entry.at).iso(),
+        "updatedAt": entry.fate.read_at.unwrap_or(entry.at).iso(),
         "session_id": entry.session.as_str(),
         "seq": entry.seq(),
     })
@@ -57,9 +57,15 @@ pub(super) fn resumed_entry(entry: &Entry, to_staff: bool) -> Value {
     let mut view = match &entry.content {
         Content::Message(_) => live_message(entry),
         Content::Assigned(_) | Content::Opened(_) if !to_staff => json!({"seq": entry.seq(), "createdAt": entry.at.iso()}),
-        Content::Assigned(agent) => json!({"seq": entry.seq(), "adminId": agent.id.in_realm(), "createdAt": entry.at.iso()}),
+        Content::Assigned(made) => {
+            let admin = made.agent.as_ref().map(|a| a.id.in_realm());
+            json!({"seq": entry.seq(), "adminId": admin, "createdAt": entry.at.iso()})
+        }
         Content::Ended(_) => json!({"seq": entry.seq(), "status": CLOSED, "createdAt": entry.at.iso()}),
         Content::Opened(status) => json!({"seq": entry.seq(), "status": status, "createdAt": entry.at.iso()}),
+        Content::Edited(edit) => {
+            json!({"seq": entry.seq(), "messageId": edit.message.as_str(), "content": edit.body.as_str(), "createdAt": entry.at.iso()})
+        }
     };
     if let Some(fields) = view.as_object_mut() {
         fields.insert("type".into(), entry.content.kind().into());
@@ -71,7 +77,7 @@ pub(super) fn resumed_entry(entry: &Entry, to_staff: bool) -> Value {
 fn status(session: &Session) -> &str {
     match session.status {
         Status::Ended => CLOSED,
-        Status::Waiting | Status::Active => session.label.as_deref().unwrap_or(ACTIVE),
+        Status::Waiting | Status::Pending | Status::Active => session.label.as_deref().unwrap_or(ACTIVE),
     }
 }
 

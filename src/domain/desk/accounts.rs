@@ -8,9 +8,12 @@ use super::callers::allow_staff;
 use crate::domain::account::{Account, AccountChange};
 use crate::domain::agent::Availability;
 use crate::domain::error::Error;
-use crate::domain::ids::{AccountId, ConnId};
+use crate::domain::ids::{AccountId, AgentId, ConnId};
 use crate::domain::ports::{Audience, SignUp, Signal};
 use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
+
+/// How many of a person's sessions hear whether he is there.
+const SHARED_LIMIT: u32 = 500;
 
 /// How many accounts are listed at most.
 const LIST_LIMIT: u32 = 1_000;
@@ -149,7 +152,9 @@ impl Desk {
             allow_admin(who)?;
         }
         let known = self.store.find_account(id).await?.filter(|a| a.realm == who.realm()).ok_or(Error::AccountNotFound)?;
-        self.change_status(&known, status).await
+        let account = self.change_status(&known, status).await?;
+        self.follow_status(&account, status).await?;
+        Ok(account)
     }
 
     async fn change_status(&self, account: &Account, status: Availability) -> Result<Account, Error> {
@@ -157,19 +162,30 @@ impl Desk {
         let change = AccountChange { status: Some(status), seen_at: Some(now) };
         let account = self.store.change_account(&account.id, &change, now).await?.ok_or(Error::AccountNotFound)?;
         let person = account.person();
-        let to = [Audience::Agents(account.realm), Audience::Person(person.key().into())];
+        let mut to = vec![Audience::Agents(account.realm), Audience::Person(person.key().into())];
+        if account.realm.has_participants() {
+            let shared = self.store.list_of_person(&person.key(), SHARED_LIMIT).await?;
+            to.extend(shared.into_iter().map(|session| Audience::Session(session.id)));
+        }
         self.announce.signal(&to, Signal::Presence { person, status, at: now }, None);
         Ok(account)
     }
 
-    /// Notes a connection of a person with an account, who is online with the first one.
+    /// Notes a connection of a person with an account, who is online with the first one, and is given sessions where he answers those of a queue.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn person_arrived(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
-        let _turn = self.arrivals.take(&person.key()).await;
+        let turn = self.arrivals.take(&person.key()).await;
         self.attendance.arrived(&person.key(), conn);
-        self.see(person, Availability::Online).await
+        let Some(account) = self.find_account(person).await? else { return Ok(()) };
+        if takes_sessions(&account) {
+            let agent = self.enlist(&account).await?;
+            self.store.set_attended(&agent.id, true).await?;
+        }
+        self.change_status(&account, Availability::Online).await?;
+        drop(turn);
+        self.follow_status(&account, Availability::Online).await
     }
 
     /// Forgets a connection; with the last one the person is offline.
@@ -178,20 +194,61 @@ impl Desk {
     /// [`Error::Unavailable`].
     pub async fn person_left(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
         let _turn = self.arrivals.take(&person.key()).await;
-        if self.attendance.left(&person.key(), conn) { self.see(person, Availability::Offline).await } else { Ok(()) }
+        if self.attendance.left(&person.key(), conn) { self.see_off(person).await } else { Ok(()) }
     }
 
-    async fn see(&self, person: &Person, status: Availability) -> Result<(), Error> {
-        match self.store.find_account(&AccountId::stored(person.id.clone())).await? {
-            Some(account) => self.change_status(&account, status).await.map(drop),
-            None => Ok(()),
+    /// The person's last connection is gone. Its turn is taken.
+    async fn see_off(&self, person: &Person) -> Result<(), Error> {
+        let Some(account) = self.find_account(person).await? else { return Ok(()) };
+        if takes_sessions(&account) {
+            let agent = AgentId::of(account.realm, account.id.as_str());
+            self.store.set_availability(&agent, None, Availability::Offline, None).await?;
+            self.store.set_attended(&agent, false).await?;
         }
+        self.change_status(&account, Availability::Offline).await.map(drop)
+    }
+
+    /// An agent who is there takes new sessions as he declares.
+    async fn follow_status(&self, account: &Account, status: Availability) -> Result<(), Error> {
+        if !takes_sessions(account) {
+            return Ok(());
+        }
+        let id = AgentId::of(account.realm, account.id.as_str());
+        if self.store.find_agent(&id).await?.is_some_and(|a| a.attended) {
+            self.store.set_availability(&id, None, status, Some(self.now())).await?;
+            if status == Availability::Online {
+                self.drain_queue(account.realm).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes those people offline whose connections are gone without a word, as [`Desk::miss_the_absent`] does with agents.
+    pub(super) async fn miss_absent_people(&self, realm: Realm) -> Result<(), Error> {
+        let roles = [Role::Visitor, Role::Agent, Role::Admin];
+        let there = self.store.list_accounts(realm, &roles, LIST_LIMIT).await?.into_iter().filter(|a| a.status != Availability::Offline);
+        for person in there.map(|a| a.person()) {
+            let _turn = self.arrivals.take(&person.key()).await;
+            if !self.attendance.is_here(&person.key()) {
+                self.see_off(&person).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_account(&self, person: &Person) -> Result<Option<Account>, Error> {
+        Ok(self.store.find_account(&AccountId::stored(Arc::clone(&person.id))).await?)
     }
 
     /// A connection of the person, if there is one on this node.
     pub fn connection_of(&self, person: &Person) -> Option<ConnId> {
         self.attendance.connection(&person.key())
     }
+}
+
+/// Whether the account's person is given sessions by a queue.
+fn takes_sessions(account: &Account) -> bool {
+    account.role.answers() && account.realm.has_queue()
 }
 
 /// Lets only admins and privileged callers through.

@@ -9,7 +9,7 @@ use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, ConnId};
 use crate::domain::ports::{Audience, Signal};
-use crate::domain::principal::{Principal, Realm, Role};
+use crate::domain::principal::{Principal, Realm};
 use crate::domain::session::{Session, Status};
 
 /// How many sessions of an agent are listed at most.
@@ -164,6 +164,10 @@ impl Desk {
     /// [`Error::Unavailable`]; the next call does the rest.
     pub async fn miss_the_absent(&self) -> Result<(), Error> {
         for realm in Realm::ALL {
+            if realm.keeps_logins() {
+                self.miss_absent_people(realm).await?;
+                continue;
+            }
             for agent in self.store.list_agents(realm).await?.into_iter().filter(|a| a.attended) {
                 let _turn = self.comings.take(&agent.id).await;
                 if !self.attendance.is_here(agent.id.as_str()) {
@@ -230,6 +234,6 @@ impl Desk {
 
 /// Lets the agent itself and privileged callers of its realm through.
 pub(super) fn allow_agent(who: &Principal, agent: &AgentId) -> Result<(), Error> {
-    let own = who.person().is_some_and(|p| p.role == Role::Agent && AgentId::of(p.realm, &p.id) == *agent);
+    let own = who.person().is_some_and(|p| p.role.answers() && AgentId::of(p.realm, &p.id) == *agent);
     if own || who.is_privileged() { Ok(()) } else { allow_staff(who).and(Err(Error::Forbidden)) }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Desk;
 use super::agents::allow_agent;
 use crate::domain::agent::{Agent, Availability, Strategy, candidates};
-use crate::domain::entry::{Body, Content, Draft};
+use crate::domain::entry::{Assignment, Body, Content, Draft, Entry};
 use crate::domain::error::{Error, StoreError};
-use crate::domain::ids::{ConnId, EntryId, SessionId};
+use crate::domain::ids::{AgentId, ConnId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
@@ -23,6 +23,20 @@ enum Attempt {
     Settled,
     /// Nobody has room.
     NobodyFree,
+}
+
+/// How a change of who answers is written down.
+pub(super) struct Record {
+    /// The entry's id, where the session's document names it too.
+    pub(super) id: EntryId,
+    /// Who made it, where it was not the agent.
+    pub(super) author: Option<Person>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { id: EntryId::random(), author: None }
+    }
 }
 
 /// A session that an agent has.
@@ -60,11 +74,15 @@ impl Desk {
             if !self.store.reserve_slot(&agent.id, &session.id, self.now()).await? {
                 continue;
             }
-            let assignee = agent.assignee();
             let _turn = self.takings.take(&session.id).await;
-            match self.store.claim_session(&session.id, &assignee, self.now()).await? {
-                Some(claimed) => drop(self.record_assignment(&claimed, &assignee).await?),
-                None => self.give_back(session, &assignee).await?,
+            let to = session.reassigned_to(Some(agent.person()), None);
+            match self.store.reassign_session(&session.id, session.assignment, &to, self.now()).await? {
+                Some(claimed) => {
+                    if let Some(entry) = self.record_assignment(&claimed, agent.assignee().into(), Record::default()).await? {
+                        self.tell_reassigned(&claimed, &entry).await;
+                    }
+                }
+                None => self.give_back(session, &agent.id).await?,
             }
             return Ok(Attempt::Settled);
         }
@@ -138,20 +156,18 @@ impl Desk {
             if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
                 return Err(Error::AgentUnavailable);
             }
-            let assignee = agent.assignee();
-            let taken = match session.status {
-                Status::Waiting => self.store.claim_session(id, &assignee, self.now()).await?,
-                Status::Active | Status::Ended => self.store.transfer_session(id, session.assignment, &assignee, self.now()).await?,
-            };
-            let Some(taken) = taken else {
-                self.give_back(&session, &assignee).await?;
+            let to = session.reassigned_to(Some(agent.person()), None);
+            let Some(taken) = self.store.reassign_session(id, session.assignment, &to, self.now()).await? else {
+                self.give_back(&session, &agent.id).await?;
                 continue;
             };
-            let recorded = self.record_assignment(&taken, &assignee).await?;
-            if let Some(former) = &holder {
+            let former = holder.as_ref().map(|h| h.id.clone());
+            let made = Assignment { former: former.clone(), ..agent.assignee().into() };
+            let recorded = self.record_assignment(&taken, made, Record::default()).await?;
+            if let Some(former) = &former {
                 self.give_back(&taken, former).await?;
             }
-            if !recorded {
+            if recorded.is_none() {
                 return Err(Error::SessionEnded(id.clone()));
             }
             return Ok(Taken { session: taken, is_new: true, former: holder });
@@ -159,40 +175,51 @@ impl Desk {
         Err(StoreError::Conflict(format!("session {id}")).into())
     }
 
-    /// Writes the assignment into the log; answers whether it could. Where the log has ended meanwhile, the end is carried through instead.
-    pub(super) async fn record_assignment(&self, session: &Session, assignee: &Assignee) -> Result<bool, Error> {
-        let name = Some(Arc::clone(&assignee.name));
-        let author = Person { name, ..Person::new(session.realm, assignee.id.in_realm(), Role::Agent) };
-        let content = Content::Assigned(assignee.clone());
-        let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
+    /// Writes a change of who answers into the log; answers the entry, or `None` where the log has ended meanwhile: the end is carried through
+    /// instead. Its author is the new agent where nobody else is named.
+    pub(super) async fn record_assignment(&self, session: &Session, made: Assignment, record: Record) -> Result<Option<Arc<Entry>>, Error> {
+        let as_agent = |a: &Assignee| {
+            let name = Some(Arc::clone(&a.name));
+            Person { name, ..Person::new(session.realm, a.id.in_realm(), Role::Agent) }
+        };
+        let author = record.author.or_else(|| made.agent.as_ref().map(as_agent));
+        let author = author.unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
+        let assignee = made.agent.clone();
+        let content = Content::Assigned(made);
+        let draft = Draft { session: session.id.clone(), id: record.id, at: self.now(), author, client_key: None, content };
         match self.watched(self.store.append(draft).await.map_err(Into::into))? {
-            Appended::Stored(entry) | Appended::Duplicate(entry) => self.announce.appended(Arc::new(entry)),
+            Appended::Stored(entry) | Appended::Duplicate(entry) => {
+                let entry = Arc::new(entry);
+                self.announce.appended(Arc::clone(&entry));
+                Ok(Some(entry))
+            }
             Appended::Ended => {
-                self.carry_end_through(session, assignee).await?;
-                return Ok(false);
+                self.carry_end_through(session, assignee.as_ref()).await?;
+                Ok(None)
             }
         }
-        Ok(true)
     }
 
     /// The claim came too late, or another agent's came since. The slot goes back, unless the session is with this very agent (again).
-    async fn give_back(&self, session: &Session, assignee: &Assignee) -> Result<(), Error> {
+    pub(super) async fn give_back(&self, session: &Session, agent: &AgentId) -> Result<(), Error> {
         let now = self.store.find_session(&session.id).await?;
-        let holds = now.is_some_and(|s| s.is_open() && s.agent.is_some_and(|a| a.id == assignee.id));
+        let holds = now.is_some_and(|s| s.is_open() && s.agent.is_some_and(|a| a.id == *agent));
         if !holds {
-            self.store.release_slot(&assignee.id, &session.id).await?;
+            self.store.release_slot(agent, &session.id).await?;
         }
         Ok(())
     }
 
     /// The log had ended before the session was claimed: document and slot follow it. Does not serve the queue, whose turn this is.
-    async fn carry_end_through(&self, session: &Session, assignee: &Assignee) -> Result<(), Error> {
-        if let Some(last) = self.store.last_entry(&session.id).await?
-            && let Content::Ended(reason) = &last.content
+    async fn carry_end_through(&self, session: &Session, assignee: Option<&Assignee>) -> Result<(), Error> {
+        if let Some(end) = self.last_end(&session.id).await?
+            && let Content::Ended(reason) = &end.content
         {
-            self.store.finish_session(&session.id, last.seq(), last.at, reason).await?;
+            self.store.finish_session(&session.id, end.seq(), end.at, reason).await?;
         }
-        self.store.release_slot(&assignee.id, &session.id).await?;
+        if let Some(assignee) = assignee {
+            self.store.release_slot(&assignee.id, &session.id).await?;
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Desk, Opening};
-use crate::domain::entry::{Body, Content, Draft, Entry, Form, Message};
+use crate::domain::entry::{Body, Content, Draft, Entry, FileNote, Form, Message};
 use crate::domain::error::Error;
 use crate::domain::ids::{ClientKey, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
@@ -22,6 +22,10 @@ pub struct Post {
     pub form: Form,
     /// Whether the author is shown by id in contracts where the client chooses that.
     pub signed: bool,
+    /// The message of the same session that it answers.
+    pub reply_to: Option<EntryId>,
+    /// What it tells of a file.
+    pub file: Option<Arc<FileNote>>,
     /// The client's own name for this message, by which a repeated call is recognised for ever.
     pub client_key: Option<ClientKey>,
 }
@@ -29,7 +33,7 @@ pub struct Post {
 impl Post {
     /// A signed text.
     pub fn text(body: Body, client_key: Option<ClientKey>) -> Self {
-        Self { body, form: Form::Text, signed: true, client_key }
+        Self { body, form: Form::Text, signed: true, reply_to: None, file: None, client_key }
     }
 }
 
@@ -52,7 +56,8 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::RateLimited`]; [`Error::ClientKeyReused`] where the key was used for another
-    /// text; [`Error::Forbidden`] where the caller may not speak for the author, or write a notice.
+    /// text; [`Error::Forbidden`] where the caller may not speak for the author, or write a notice; [`Error::MessageNotFound`] where it answers a
+    /// message that is not in the session.
     pub async fn post_message(&self, who: &Principal, author: Person, id: &SessionId, post: Post) -> Result<Posted, Error> {
         let session = self.session(who, id).await?;
         allow_author(who, &author, &session)?;
@@ -61,13 +66,18 @@ impl Desk {
         }
         let author = session.introduce(author);
         self.meter(who, &author, id, &post).await?;
+        if let Some(earlier) = &post.reply_to
+            && self.messages(&session, std::slice::from_ref(earlier)).await?.is_empty()
+        {
+            return Err(Error::MessageNotFound);
+        }
         self.store_message(session, author, post, EntryId::random()).await
     }
 
     /// Stores a message whose author may write, and announces it.
     async fn store_message(&self, session: Session, author: Person, post: Post, id: EntryId) -> Result<Posted, Error> {
-        let Post { body, form, signed, client_key } = post;
-        let content = Content::Message(Message { body: body.clone(), form, signed });
+        let Post { body, form, signed, reply_to, file, client_key } = post;
+        let content = Content::Message(Message { body: body.clone(), form, signed, reply_to, file });
         let draft = Draft { session: session.id.clone(), id, at: self.now(), author, client_key, content };
         let (entry, duplicate) = match self.store.append(draft).await? {
             Appended::Stored(entry) => (entry, false),
@@ -134,7 +144,7 @@ impl Desk {
     pub(super) async fn note(&self, session: &Session, line: Option<Body>) {
         let Some(body) = line else { return };
         let author = Person::new(session.realm, "system", Role::System);
-        let content = Content::Message(Message { body, form: Form::Notice, signed: true });
+        let content = Content::Message(Message { form: Form::Notice, ..body.into() });
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
         match self.store.append(draft).await {
             Ok(Appended::Stored(entry)) => self.announce.appended(Arc::new(entry)),
@@ -167,6 +177,7 @@ impl Desk {
             let signal = Signal::Said { session: Arc::new(session.clone()), entry: Arc::clone(entry) };
             self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
         }
+        self.deliver_to_viewers(session, entry).await;
         let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
         if let Err(error) = mended.and(self.touch(session, entry).await) {
             tracing::warn!(session.id = %session.id, %error, "a message is stored, but its session's document could not follow");
@@ -176,11 +187,12 @@ impl Desk {
     /// Notes in the session's document that somebody spoke: the first time, and where messages bring a session to the top of lists from time to
     /// time; [`Desk::catch_up_lists`] does the rest.
     async fn touch(&self, session: &Session, entry: &Entry) -> Result<(), Error> {
-        if entry.author.role == Role::System || !session.realm.shares_sessions() {
+        if entry.author.role == Role::System {
             return Ok(());
         }
         if !session.realm.lists_by_activity() {
-            return if session.spoken { Ok(()) } else { Ok(self.store.touch_session(&session.id, None).await?) };
+            let is_noted = session.spoken || !session.realm.shares_sessions();
+            return if is_noted { Ok(()) } else { Ok(self.store.touch_session(&session.id, None).await?) };
         }
         if !self.touches.is_due(&session.id, entry.at) {
             return Ok(());

@@ -5,6 +5,10 @@ mod sessions;
 mod messages;
 mod reading;
 mod assignment;
+mod participants;
+mod transfers;
+mod receipts;
+mod edits;
 mod agents;
 mod attendance;
 mod turns;
@@ -27,6 +31,7 @@ use super::time::{Clock, Timestamp};
 
 use attendance::Attendance;
 use rate::Rate;
+use receipts::Viewers;
 use touches::Touches;
 use tries::Tries;
 use turns::Turns;
@@ -35,7 +40,8 @@ pub use accounts::NewAccount;
 pub use agents::Choice;
 pub use logins::LoggedIn;
 pub use messages::{Post, Posted};
-pub use reading::{History, Reading, Resumed};
+pub use participants::{Known, NewRoom, Overview};
+pub use reading::{Filter, History, Reading, Resumed};
 pub use reports::Report;
 pub use sessions::{Closed, Ending, Opened, Opening};
 
@@ -71,6 +77,8 @@ pub struct Desk {
     crowds: Rate,
     openings: Rate,
     tries: Tries,
+    /// Who looks at which session right now, as this node's connections say.
+    viewers: Viewers,
 }
 
 /// How often a visitor may join a session, or read it from its beginning, in a minute: each costs a page of history.
@@ -123,6 +131,7 @@ impl Desk {
             crowds: Rate::new(posts_per_minute.map(|n| n.saturating_mul(CROWD))),
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
             tries: Tries::default(),
+            viewers: Viewers::default(),
         }
     }
 

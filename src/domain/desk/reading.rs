@@ -11,6 +11,7 @@ use crate::domain::ids::{EntryId, SessionId};
 use crate::domain::principal::{Person, Principal};
 use crate::domain::session::Session;
 use crate::domain::store::{Listed, SessionQuery};
+use crate::domain::time::Timestamp;
 
 /// How many entries one [`Desk::resume`] answers at most.
 const RESUME_LIMIT: usize = 200;
@@ -44,8 +45,41 @@ pub struct History {
     pub session: Session,
 }
 
+/// Which messages are looked for; all, where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only messages of this form.
+    pub form: Option<Form>,
+    /// Only messages that nobody has read.
+    pub unread_only: bool,
+    /// Only messages that hold this text, whatever the case of its letters.
+    pub text: Option<String>,
+    /// Only messages said later than this.
+    pub after: Option<Timestamp>,
+    /// Only messages said earlier than this.
+    pub before: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Whether all messages are wanted.
+    fn is_empty(&self) -> bool {
+        self.form.is_none() && !self.unread_only && self.text.is_none() && self.after.is_none() && self.before.is_none()
+    }
+
+    /// Whether this message is. `text` is in small letters already.
+    fn admits(&self, message: &Entry, session: &Session) -> bool {
+        let holds = |text: &String| message.body().is_some_and(|body| body.as_str().to_lowercase().contains(text.as_str()));
+        self.form.is_none_or(|f| message.message().is_some_and(|m| m.form == f))
+            && (!self.unread_only || !session.has_read(message))
+            && self.after.is_none_or(|t| message.at > t)
+            && self.before.is_none_or(|t| message.at < t)
+            && (self.text.is_none() || !message.fate.is_deleted)
+            && self.text.as_ref().is_none_or(holds)
+    }
+}
+
 /// Which messages of a session are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// How many of them are passed over.
     pub offset: u64,
@@ -53,10 +87,8 @@ pub struct Reading {
     pub limit: u32,
     /// Whether the newest comes first.
     pub newest_first: bool,
-    /// Only messages of this form.
-    pub form: Option<Form>,
-    /// Only messages that nobody has read.
-    pub unread_only: bool,
+    /// Only these.
+    pub only: Filter,
 }
 
 /// What a client missed.
@@ -76,7 +108,7 @@ impl Desk {
     /// # Errors
     /// As [`Desk::session`].
     pub async fn history(&self, who: &Principal, id: &SessionId, offset: u64, limit: u32) -> Result<History, Error> {
-        self.read(who, id, Reading { offset, limit, newest_first: false, form: None, unread_only: false }).await
+        self.read(who, id, Reading { offset, limit, ..Reading::default() }).await
     }
 
     /// The last messages, ascending, at most `limit`.
@@ -84,21 +116,21 @@ impl Desk {
     /// # Errors
     /// As [`Desk::session`].
     pub async fn last_page(&self, who: &Principal, id: &SessionId, limit: u32) -> Result<History, Error> {
-        let mut page = self.read(who, id, Reading { offset: 0, limit, newest_first: true, form: None, unread_only: false }).await?;
+        let mut page = self.read(who, id, Reading { limit, newest_first: true, ..Reading::default() }).await?;
         page.messages.reverse();
         Ok(page)
     }
 
-    /// A page of messages as wanted. Of one form, or unread: among the first 10,000 messages.
+    /// A page of messages as wanted; those of a kind among the first 10,000 messages.
     ///
     /// # Errors
     /// As [`Desk::session`].
     pub async fn read(&self, who: &Principal, id: &SessionId, wanted: Reading) -> Result<History, Error> {
         let (session, head) = self.head(who, id).await?;
         self.meter_guest(who, &session.visitor, id)?;
-        let Reading { offset, limit, newest_first, form, unread_only } = wanted;
-        if form.is_some() || unread_only {
-            return self.search(session, wanted).await;
+        let Reading { offset, limit, newest_first, only } = wanted;
+        if !only.is_empty() {
+            return self.search(session, Reading { offset, limit, newest_first, only }).await;
         }
         let total = head.ordinal;
         let (after, count) = if newest_first {
@@ -146,11 +178,9 @@ impl Desk {
     }
 
     async fn search(&self, session: Session, wanted: Reading) -> Result<History, Error> {
-        let Reading { offset, limit, newest_first, form, unread_only } = wanted;
-        let fits = |entry: &Entry| {
-            let is_unread = !session.has_read(entry);
-            form.is_none_or(|f| entry.message().is_some_and(|m| m.form == f)) && (!unread_only || is_unread)
-        };
+        let Reading { offset, limit, newest_first, mut only } = wanted;
+        only.text = only.text.map(|t| t.to_lowercase());
+        let fits = |entry: &Entry| only.admits(entry, &session);
         // Only the wanted page is kept: its first messages, or its last ones.
         let (mut found, mut total, mut after) = (VecDeque::new(), 0_u64, 0);
         let (skipped, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), limit as usize);
@@ -243,6 +273,18 @@ impl Desk {
     pub async fn list_sessions(&self, who: &Principal, query: SessionQuery) -> Result<Listed, Error> {
         allow_overview(who)?;
         Ok(self.store.list_sessions(&SessionQuery { realm: who.realm(), ..query }).await?)
+    }
+
+    /// Those of these messages that are in the session, which the caller has been shown.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn messages(&self, session: &Session, ids: &[EntryId]) -> Result<Vec<Entry>, Error> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.store.find_message(id).await?.filter(|m| m.session == session.id));
+        }
+        Ok(found)
     }
 
     /// The last message of each of these sessions, in their order; `None` where there is none, or the session is not the caller's. `notices` says

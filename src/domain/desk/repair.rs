@@ -1,13 +1,16 @@
 //! Mending what a crash left between two writes: the log decides, documents and slots follow it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Desk;
-use crate::domain::entry::{Content, Head};
+use super::assignment::Record;
+use crate::domain::entry::{Assignment, Content, Entry, Head};
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
 use crate::domain::principal::Realm;
-use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::session::{Session, Status};
+use crate::domain::topic::{Reassignment, Transfer};
 
 /// How many sessions are read at once.
 const PAGE: u32 = 200;
@@ -49,11 +52,12 @@ impl Desk {
         self.tend().await
     }
 
-    /// One pass over all slots and all queues, which are short. Safe as [`Desk::repair`].
+    /// One pass over all slots, all queues and all changes of messages that are not carried out, which are short. Safe as [`Desk::repair`].
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the next pass does the rest.
     pub async fn tend(&self) -> Result<(), Error> {
+        self.repair_edits().await?;
         for realm in Realm::ALL {
             self.repair_slots(realm).await?;
             self.drain_queue(realm).await?;
@@ -68,7 +72,7 @@ impl Desk {
             match &entry.content {
                 Content::Ended(reason) => drop(self.store.finish_session(&session.id, entry.seq(), entry.at, reason).await?),
                 Content::Opened(label) => self.store.reopen_session(&session.id, entry.seq(), entry.at, label).await?,
-                Content::Message(_) | Content::Assigned(_) => {}
+                Content::Message(_) | Content::Assigned(_) | Content::Edited(_) => {}
             }
         }
         Ok(())
@@ -85,39 +89,77 @@ impl Desk {
                 self.store.touch_session(&session.id, None).await?;
             }
         }
-        let Some(agent) = session.agent.as_ref().filter(|_| session.status == Status::Active) else { return Ok(()) };
-        let head = self.store.head(&session.id).await?;
+        self.repair_assignment(session).await
+    }
+
+    /// Writes what the log lacks of who answers, and makes sure of the agent's slot.
+    async fn repair_assignment(&self, session: &Session) -> Result<(), Error> {
+        if session.assignment == 0 {
+            return Ok(());
+        }
+        let (head, agent) = (self.store.head(&session.id).await?, session.agent.as_ref());
+        let is_told = |t: &&Transfer| t.to.as_ref() == agent.map(|a| &a.id);
+        let told = session.transfers.last().filter(is_told);
+        let made =
+            Assignment { agent: agent.cloned(), former: told.and_then(|t| t.from.clone()), reason: told.map(|t| Arc::clone(&t.reason)) };
+        let id = |made: &Assignment| made.agent.as_ref().map(|a| a.id.clone());
         if session.assignment > head.assignment {
-            self.record_assignment(session, agent).await?;
-        } else if head.assignment > 1 && self.last_assignee(&session.id, head).await?.is_some_and(|last| last.id != agent.id) {
+            self.record_assignment(session, made, Record::default()).await?;
+        } else if head.assignment > 1 && self.last_assignment(&session.id, head).await?.is_some_and(|last| id(&last) != id(&made)) {
             // Two nodes wrote their entries in the opposite order of their claims. The document's agent takes it once more, which counts in both.
-            if let Some(again) = self.store.transfer_session(&session.id, session.assignment, agent, self.now()).await? {
-                self.record_assignment(&again, agent).await?;
+            let again = Reassignment { agent: agent.cloned(), participants: session.participants.clone(), transfer: None };
+            if let Some(again) = self.store.reassign_session(&session.id, session.assignment, &again, self.now()).await? {
+                self.record_assignment(&again, made, Record::default()).await?;
             }
         }
-        self.store.reserve_slot(&agent.id, &session.id, self.now()).await?;
+        if let Some(agent) = agent {
+            self.store.reserve_slot(&agent.id, &session.id, self.now()).await?;
+        }
         Ok(())
     }
 
-    /// The agent of the log's last assignment: the first entry that counts as many assignments as the head does. Costs a read for each doubling of
-    /// the log.
-    async fn last_assignee(&self, session: &SessionId, head: Head) -> Result<Option<Assignee>, Error> {
+    /// The log's last change of who answers: the first entry that counts as many of them as the head does.
+    async fn last_assignment(&self, session: &SessionId, head: Head) -> Result<Option<Assignment>, Error> {
+        let found = self.first_entry(session, head, |at| at.assignment == head.assignment).await?;
+        Ok(found.and_then(|entry| match entry.content {
+            Content::Assigned(made) => Some(made),
+            Content::Message(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
+        }))
+    }
+
+    /// The entry that ended the session; `None` where the log says that it is open. It is the last one, unless messages were changed since.
+    pub(super) async fn last_end(&self, session: &SessionId) -> Result<Option<Entry>, Error> {
+        let Some(last) = self.store.last_entry(session).await?.filter(|e| e.head.ended) else { return Ok(None) };
+        if matches!(last.content, Content::Ended(_)) {
+            return Ok(Some(last));
+        }
+        // Sessions in which messages are changed are not opened again.
+        self.first_entry(session, last.head, |at| at.ended).await
+    }
+
+    /// The first entry whose head is such, where the last one's is and those of all between are. Costs a read for each doubling of the log.
+    async fn first_entry(&self, session: &SessionId, head: Head, is_such: impl Fn(Head) -> bool) -> Result<Option<Entry>, Error> {
         let (mut before, mut reached) = (0, head.seq);
         let mut found = None;
         while before < reached {
             let middle = before + (reached - before) / 2;
             let Some(entry) = self.store.list_entries(session, middle, 1).await?.pop() else { break };
-            if entry.head.assignment < head.assignment {
-                before = middle + 1;
-            } else {
+            if is_such(entry.head) {
                 reached = middle;
                 found = Some(entry);
+            } else {
+                before = middle + 1;
             }
         }
-        Ok(found.and_then(|entry| match entry.content {
-            Content::Assigned(agent) => Some(agent),
-            Content::Message(_) | Content::Ended(_) | Content::Opened(_) => None,
-        }))
+        Ok(found)
+    }
+
+    /// Carries out changes of messages that a crash left in the log alone.
+    async fn repair_edits(&self) -> Result<(), Error> {
+        for edit in self.store.list_unapplied_edits(PAGE).await? {
+            self.store.apply_edit(&edit).await?;
+        }
+        Ok(())
     }
 
     /// Frees slots of sessions that are over or with somebody else.

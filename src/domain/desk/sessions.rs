@@ -149,11 +149,12 @@ impl Desk {
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
     pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
         self.meter_join(who, person, id)?;
-        let refused = if person.role == Role::Agent { Error::NotTheAgent } else { Error::NotTheVisitor };
+        let refused = if person.role.answers() { Error::NotTheAgent } else { Error::NotTheVisitor };
         let Some(session) = self.store.find_session(id).await? else {
             return Err(if who.is_privileged() { Error::SessionNotFound } else { refused });
         };
-        let fits = session.visitor.is(person) || session.is_answered_by(person) || (person.role == Role::System && who.is_privileged());
+        let takes_part = session.visitor.is(person) || session.has(person) || session.is_answered_by(person);
+        let fits = takes_part || (person.role == Role::System && who.is_privileged());
         if !fits || !session.admits(who) {
             return Err(refused);
         }
@@ -235,9 +236,9 @@ impl Desk {
     }
 
     async fn settle_now(&self, id: &SessionId) -> Result<bool, Error> {
-        let Some(last) = self.store.last_entry(id).await? else { return Ok(false) };
-        let Content::Ended(reason) = &last.content else { return Ok(last.head.ended) };
-        if let Some(before) = self.store.finish_session(id, last.seq(), last.at, reason).await? {
+        let Some(end) = self.last_end(id).await? else { return Ok(false) };
+        let Content::Ended(reason) = &end.content else { return Ok(true) };
+        if let Some(before) = self.store.finish_session(id, end.seq(), end.at, reason).await? {
             if let Some(agent) = &before.agent
                 && before.status == Status::Active
             {
@@ -251,6 +252,6 @@ impl Desk {
 
 /// A person opens sessions for itself; agents who share their sessions open them for visitors too.
 fn may_open_for(person: &Person, visitor: &Person) -> bool {
-    let shares = person.role == Role::Agent && person.realm == visitor.realm && person.realm.shares_sessions();
+    let shares = person.role.answers() && person.realm == visitor.realm && person.realm.shares_sessions();
     person.is(visitor) || shares
 }

@@ -53,6 +53,12 @@ pub(super) async fn find(accounts: &Collection<Document>, account: &AccountId) -
     accounts.find_one(doc! { "_id": id(account.as_str()) }).await?.as_ref().map(to_account).transpose()
 }
 
+pub(super) async fn find_all(accounts: &Collection<Document>, wanted: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+    let ids: Vec<Bson> = wanted.iter().map(|account| id(account.as_str())).collect();
+    let found: Vec<Document> = accounts.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
+    found.iter().map(to_account).collect()
+}
+
 pub(super) async fn find_by_email(accounts: &Collection<Document>, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {
     accounts.find_one(doc! { "realm": realm.name(), "email": email }).await?.as_ref().map(to_account).transpose()
 }

@@ -111,6 +111,12 @@ pub(super) async fn reserve(
     Ok(agents.find_one(holds).projection(doc! { "_id": 1 }).await?.is_some())
 }
 
+pub(super) async fn hold(agents: &Collection<Document>, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+    let filter = doc! { "_id": id(agent.as_str()), "slots.session": { "$ne": id(session.as_str()) } };
+    agents.update_one(filter, doc! { "$push": { "slots": slot(session, now) } }).await?;
+    Ok(())
+}
+
 pub(super) async fn release(agents: &Collection<Document>, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError> {
     let held = id(session.as_str());
     let filter = doc! { "_id": id(agent.as_str()), "slots.session": held.clone() };

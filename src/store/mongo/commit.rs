@@ -277,7 +277,8 @@ fn size(draft: &Draft) -> usize {
     use crate::domain::entry::Content;
     match &draft.content {
         Content::Message(message) => message.body.as_str().len(),
-        Content::Assigned(agent) => agent.name.len(),
+        Content::Assigned(assignment) => assignment.reason.as_ref().map_or(0, |r| r.len()),
+        Content::Edited(edit) => edit.body.as_str().len(),
         Content::Ended(text) | Content::Opened(text) => text.len(),
     }
 }

@@ -7,13 +7,14 @@ use bson::{Bson, DateTime, Document, doc};
 
 use crate::domain::account::{Account, Login, PasswordHash};
 use crate::domain::agent::{Agent, Availability};
-use crate::domain::entry::{Content, Entry, Head, Message};
+use crate::domain::entry::{Assignment, Body, Content, Edit, Entry, Fate, Head, Message, Receipt};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
 use crate::domain::principal::{Person, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::time::Timestamp;
-use crate::store::search;
+use crate::domain::topic::{SessionKind, Transfer};
+use crate::store::{search, shape};
 
 use super::reader::Reader;
 
@@ -53,7 +54,43 @@ pub(super) fn from_session(session: &Session) -> Document {
     document.insert("readOrdinal", number(session.read_ordinal));
     document.insert("spoken", session.spoken);
     document.insert("search", search::text(session));
+    document.insert("type", session.kind.name());
+    put(&mut document, "topic", session.topic.as_deref().map(|t| nested(shape::from_topic(t))));
+    if !session.participants.is_empty() {
+        document.extend(participants(&session.participants));
+    }
+    if !session.transfers.is_empty() {
+        document.insert("transfers", session.transfers.iter().map(transfer).collect::<Vec<_>>());
+    }
     document
+}
+
+/// The fields that say who takes part: `members` is what sessions are found by.
+pub(super) fn participants(people: &[Person]) -> Document {
+    let members: Vec<String> = people.iter().map(Person::key).collect();
+    doc! { "participants": nested(shape::from_people(people)), "members": members }
+}
+
+/// A change of hands in a session's document.
+pub(super) fn transfer(transfer: &Transfer) -> Bson {
+    nested(shape::from_transfer(transfer))
+}
+
+/// The receipts of a message's document.
+pub(super) fn receipts(receipts: &[Receipt]) -> Bson {
+    nested(shape::from_receipts(receipts))
+}
+
+/// What is kept as it is. The field names in it are ours, so none of them can be taken for extended JSON.
+fn nested(value: serde_json::Value) -> Bson {
+    match value {
+        serde_json::Value::Null => Bson::Null,
+        serde_json::Value::Bool(flag) => Bson::Boolean(flag),
+        serde_json::Value::Number(n) => n.as_i64().map_or(Bson::Null, Bson::Int64),
+        serde_json::Value::String(text) => Bson::String(text),
+        serde_json::Value::Array(items) => Bson::Array(items.into_iter().map(nested).collect()),
+        serde_json::Value::Object(fields) => Bson::Document(fields.into_iter().map(|(name, v)| (name, nested(v))).collect()),
+    }
 }
 
 /// The session of a document. One of an earlier version lacks the fields of the last lines.
@@ -76,12 +113,16 @@ pub(super) fn to_session(document: &Document) -> Result<Session, StoreError> {
         state_seq: read.number_or("stateSeq", 0)?,
         read_ordinal: read.number_or("readOrdinal", 0)?,
         spoken: read.flag_or("spoken", false)?,
+        kind: read.named_or("type", SessionKind::named, SessionKind::Support)?,
+        topic: read.nested("topic", shape::to_topic)?.map(Arc::new),
+        participants: read.nested("participants", shape::to_people)?.unwrap_or_default(),
+        transfers: read.nested("transfers", shape::to_transfers)?.unwrap_or_default(),
     })
 }
 
 /// The document of an entry.
 pub(super) fn from_entry(entry: &Entry) -> Document {
-    let Entry { session, id: entry_id, at, author, client_key, content, read_at, head } = entry;
+    let Entry { session, id: entry_id, at, author, client_key, content, fate: _, head } = entry;
     let mut document = doc! {
         "_id": id(entry_id.as_str()),
         "sessionId": id(session.as_str()),
@@ -96,14 +137,22 @@ pub(super) fn from_entry(entry: &Entry) -> Document {
     put_person(&mut document, ["senderRealm", "senderId", "senderType", "senderName", "senderEmail"], author);
     put(&mut document, "clientKey", client_key.as_ref().map(|k| Bson::from(k.as_str())));
     match content {
-        Content::Message(Message { body, form, signed }) => {
+        Content::Message(Message { body, form, signed, reply_to, file }) => {
             document.extend(doc! { "message": body.as_str(), "form": form.name(), "signed": *signed });
+            put(&mut document, "replyTo", reply_to.as_ref().map(|m| id(m.as_str())));
+            put(&mut document, "file", file.as_deref().map(|f| nested(shape::from_file(f))));
         }
-        Content::Assigned(agent) => put_agent(&mut document, Some(agent)),
+        Content::Assigned(Assignment { agent, former, reason }) => {
+            put_agent(&mut document, agent.as_ref());
+            put(&mut document, "formerAgentId", former.as_ref().map(|a| id(a.as_str())));
+            put(&mut document, "reason", reason.as_deref().map(Bson::from));
+        }
+        Content::Edited(Edit { message, body, .. }) => {
+            document.extend(doc! { "messageId": id(message.as_str()), "message": body.as_str(), "applied": false });
+        }
         Content::Ended(reason) => drop(document.insert("endReason", &**reason)),
         Content::Opened(word) => drop(document.insert("label", &**word)),
     }
-    put(&mut document, "readAt", read_at.map(moment));
     document
 }
 
@@ -112,7 +161,16 @@ pub(super) fn to_entry(document: &Document) -> Result<Entry, StoreError> {
     let read = Reader::new("message", document);
     let content = match read.text("kind")? {
         "message" => Content::Message(read.message()?),
-        "assigned" => Content::Assigned(read.agent()?.ok_or_else(|| read.corrupt("agentId"))?),
+        "assigned" => Content::Assigned(Assignment {
+            agent: read.agent()?,
+            former: read.optional_id("formerAgentId")?.map(AgentId::stored),
+            reason: read.optional_text("reason")?,
+        }),
+        kind @ ("edited" | "deleted") => Content::Edited(Edit {
+            message: EntryId::stored(read.id("messageId")?),
+            body: Body::stored(read.text("message")?),
+            is_deletion: kind == "deleted",
+        }),
         "ended" => Content::Ended(read.text("endReason")?.into()),
         "opened" => Content::Opened(read.text("label")?.into()),
         _ => return Err(read.corrupt("kind")),
@@ -125,7 +183,13 @@ pub(super) fn to_entry(document: &Document) -> Result<Entry, StoreError> {
         author: read.person(["senderRealm", "senderId", "senderType", "senderName", "senderEmail"])?,
         client_key: key.map(|k| ClientKey::parse(&k).ok_or_else(|| read.corrupt("clientKey"))).transpose()?,
         content,
-        read_at: read.optional_moment("readAt")?,
+        fate: Fate {
+            read_at: read.optional_moment("readAt")?,
+            receipts: read.nested("receipts", shape::to_receipts)?.unwrap_or_default(),
+            edited_at: read.optional_moment("editedAt")?,
+            edit_seq: read.number_or("editSeq", 0)?,
+            is_deleted: read.flag_or("deleted", false)?,
+        },
         head: to_head(document)?,
     })
 }

@@ -37,6 +37,8 @@ pub(super) fn indexes() -> Vec<IndexModel> {
         unique(SESSION_SEQ, doc! { "sessionId": 1, "seq": 1 }, None),
         unique(CLIENT_KEY, sender, Some(doc! { "clientKey": { "$type": "string" } })),
         partial(SESSION_ORDINAL, doc! { "sessionId": 1, "ordinal": 1 }, doc! { "kind": "message" }),
+        partial("messages_edits", doc! { "messageId": 1 }, doc! { "kind": "edited" }),
+        partial("messages_unapplied", doc! { "sessionId": 1, "seq": 1 }, doc! { "applied": false }),
     ]
 }
 
@@ -61,7 +63,7 @@ pub(super) enum Written {
 /// The entries of all sessions.
 #[derive(Clone)]
 pub(super) struct Log {
-    messages: Collection<Document>,
+    pub(super) messages: Collection<Document>,
     meta: Collection<Document>,
     replicated: bool,
 }
@@ -191,7 +193,7 @@ impl Log {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    async fn one(&self, filter: Document) -> Result<Option<Entry>, StoreError> {
+    pub(super) async fn one(&self, filter: Document) -> Result<Option<Entry>, StoreError> {
         self.messages.find_one(filter).await?.as_ref().map(to_entry).transpose()
     }
 

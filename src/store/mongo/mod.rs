@@ -4,6 +4,7 @@ mod open;
 
 mod sessions;
 mod entries;
+mod fates;
 mod commit;
 mod heads;
 mod agents;
@@ -28,9 +29,10 @@ use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
 use crate::domain::principal::{Person, Realm, Role};
-use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::session::{Session, Status};
 use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
+use crate::domain::topic::Reassignment;
 
 use commit::Committer;
 use entries::Log;
@@ -53,6 +55,7 @@ pub struct Mongo {
     agents: Collection<Document>,
     accounts: Collection<Document>,
     logins: Collection<Document>,
+    marks: Collection<Document>,
     meta: Collection<Document>,
     log: Log,
     committer: Committer,
@@ -94,12 +97,12 @@ impl Store for Mongo {
         limited("list_sessions", sessions::list_sessions(&self.sessions, query)).await
     }
 
-    async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        limited("claim_session", sessions::claim(&self.sessions, id, agent, now)).await
+    async fn list_of_person(&self, person: &str, limit: u32) -> Result<Vec<Session>, StoreError> {
+        limited("list_of_person", sessions::list_of_person(&self.sessions, person, limit)).await
     }
 
-    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        limited("transfer_session", sessions::transfer(&self.sessions, id, from, agent, now)).await
+    async fn reassign_session(&self, id: &SessionId, from: u64, to: &Reassignment, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        limited("reassign_session", sessions::reassign(&self.sessions, id, from, to, now)).await
     }
 
     async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
@@ -116,6 +119,14 @@ impl Store for Mongo {
 
     async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
         limited("mark_session_read", sessions::mark_read(&self.sessions, id, ordinal)).await
+    }
+
+    async fn list_reader_marks(&self, sessions: &[SessionId], person: &str) -> Result<Vec<u64>, StoreError> {
+        limited("list_reader_marks", fates::list_marks(&self.marks, sessions, person)).await
+    }
+
+    async fn raise_reader_mark(&self, session: &SessionId, person: &str, ordinal: u64) -> Result<(), StoreError> {
+        limited("raise_reader_mark", fates::raise_mark(&self.marks, session, person, ordinal)).await
     }
 
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
@@ -159,6 +170,18 @@ impl Store for Mongo {
         limited("find_message", self.log.find_message(id)).await
     }
 
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError> {
+        limited("note_receipt", self.log.note_receipt(id, person, at, is_read)).await
+    }
+
+    async fn apply_edit(&self, edit: &Entry) -> Result<Option<Entry>, StoreError> {
+        limited("apply_edit", self.log.apply_edit(edit)).await
+    }
+
+    async fn list_unapplied_edits(&self, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        limited("list_unapplied_edits", self.log.list_unapplied(limit)).await
+    }
+
     async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
         limited("mark_message_read", self.log.mark_read(id, at)).await
     }
@@ -181,6 +204,10 @@ impl Store for Mongo {
 
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
         limited("reserve_slot", agents::reserve(&self.agents, agent, session, now)).await
+    }
+
+    async fn hold_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+        limited("hold_slot", agents::hold(&self.agents, agent, session, now)).await
     }
 
     async fn release_slot(&self, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError> {
@@ -211,6 +238,10 @@ impl Store for Mongo {
 
     async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         limited("find_account", accounts::find(&self.accounts, id)).await
+    }
+
+    async fn find_accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+        limited("find_accounts", accounts::find_all(&self.accounts, ids)).await
     }
 
     async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {

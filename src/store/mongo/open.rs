@@ -43,8 +43,8 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         let name = database.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
         let client = Client::with_options(options)?;
         let (database, replicated) = connect(&client, &name).await?;
-        let [sessions, messages, agents, accounts, logins, meta] =
-            ["sessions", "messages", "agents", "accounts", "logins", "meta"].map(|c| database.collection::<Document>(c));
+        let [sessions, messages, agents, accounts, logins, marks, meta] =
+            ["sessions", "messages", "agents", "accounts", "logins", "marks", "meta"].map(|c| database.collection::<Document>(c));
         refuse_foreign(&sessions, &messages, &name).await?;
         sessions.create_indexes(sessions::indexes()).await?;
         messages.create_indexes(entries::indexes()).await?;
@@ -53,7 +53,7 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         logins.create_indexes(logins::indexes()).await?;
         let log = Log::new(messages, meta.clone(), replicated);
         log.prepare().await?;
-        Ok(Mongo { database, sessions, agents, accounts, logins, meta, committer: Committer::start(log.clone()), log })
+        Ok(Mongo { database, sessions, agents, accounts, logins, marks, meta, committer: Committer::start(log.clone()), log })
     })
     .await
 }

@@ -3,14 +3,29 @@
 use std::sync::Arc;
 
 use bson::{Bson, Document};
+use serde_json::Value;
 
 use crate::domain::agent::Availability;
 use crate::domain::entry::{Body, Form, Message};
 use crate::domain::error::StoreError;
-use crate::domain::ids::AgentId;
+use crate::domain::ids::{AgentId, EntryId};
 use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::session::Assignee;
 use crate::domain::time::Timestamp;
+use crate::store::shape;
+
+/// What is kept as it is, as it came. What cannot have been written reads as null.
+fn plain(kept: &Bson) -> Value {
+    match kept {
+        Bson::Boolean(flag) => Value::Bool(*flag),
+        Bson::Int32(n) => Value::from(*n),
+        Bson::Int64(n) => Value::from(*n),
+        Bson::String(text) => Value::from(text.as_str()),
+        Bson::Array(items) => items.iter().map(plain).collect(),
+        Bson::Document(fields) => Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
+        _ => Value::Null,
+    }
+}
 
 /// Reads fields of one document; its errors name the document and the field, never a value.
 #[derive(Clone, Copy)]
@@ -58,6 +73,16 @@ impl<'a> Reader<'a> {
             Some(Bson::String(id)) => Ok(id.as_str().into()),
             _ => Err(self.corrupt(field)),
         }
+    }
+
+    pub(super) fn optional_id(&self, field: &str) -> Result<Option<Arc<str>>, StoreError> {
+        self.optional(field).map(|_| self.id(field)).transpose()
+    }
+
+    /// What is kept as it is; `None` where there is nothing.
+    pub(super) fn nested<T>(&self, field: &str, read: fn(&Value) -> Result<T, shape::Damage>) -> Result<Option<T>, StoreError> {
+        let Some(kept) = self.optional(field) else { return Ok(None) };
+        read(&plain(kept)).map(Some).map_err(|_| self.corrupt(field))
     }
 
     pub(super) fn number(&self, field: &str) -> Result<u64, StoreError> {
@@ -125,6 +150,8 @@ impl<'a> Reader<'a> {
             body: Body::stored(self.text("message")?),
             form: self.named_or("form", Form::named, Form::Text)?,
             signed: self.flag_or("signed", true)?,
+            reply_to: self.optional_id("replyTo")?.map(EntryId::stored),
+            file: self.nested("file", |file| Ok(shape::to_file(file)))?.map(Arc::new),
         })
     }
 }

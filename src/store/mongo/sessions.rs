@@ -8,12 +8,13 @@ use mongodb::{Collection, IndexModel};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
-use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::session::{Session, Status};
 use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
+use crate::domain::topic::Reassignment;
 use crate::store::search;
 
-use super::documents::{from_session, id, moment, number, to_session};
+use super::documents::{from_session, id, moment, number, participants, to_session, transfer};
 use super::errors::duplicate_index;
 use super::open::{index, partial, unique};
 
@@ -31,6 +32,7 @@ pub(super) fn indexes() -> Vec<IndexModel> {
         index("sessions_realm_status_updated", doc! { "realm": 1, "status": 1, "updatedAt": 1, "_id": 1 }),
         index("sessions_realm_visitor_updated", doc! { "realm": 1, "userId": 1, "updatedAt": 1, "_id": 1 }),
         index("sessions_realm_agent_updated", doc! { "realm": 1, "agentId": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_members_updated", doc! { "members": 1, "status": 1, "updatedAt": 1, "_id": 1 }),
         partial("sessions_spoken_updated", doc! { "realm": 1, "updatedAt": 1, "_id": 1 }, doc! { "spoken": true }),
     ]
 }
@@ -78,7 +80,7 @@ pub(super) async fn list_waiting(sessions: &Collection<Document>, realm: Realm, 
 }
 
 pub(super) async fn list_open(sessions: &Collection<Document>, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
-    let mut filter = doc! { "status": { "$in": [Status::Waiting.name(), Status::Active.name()] } };
+    let mut filter = doc! { "status": open() };
     match after.map(|a| id(a.as_str())) {
         None => {}
         // MongoDB sorts strings before ObjectIds, and `$gt` compares within one type: past the last string come the ObjectIds.
@@ -125,6 +127,9 @@ fn conditions(query: &SessionQuery) -> Document {
     if let Some(status) = query.status {
         filter.insert("status", status.name());
     }
+    if query.open_only {
+        filter.insert("status", open());
+    }
     if query.spoken_only {
         filter.insert("spoken", true);
     }
@@ -144,45 +149,43 @@ fn conditions(query: &SessionQuery) -> Document {
     filter
 }
 
-pub(super) async fn claim(
-    sessions: &Collection<Document>,
-    session: &SessionId,
-    agent: &Assignee,
-    now: Timestamp,
-) -> Result<Option<Session>, StoreError> {
-    let filter = doc! { "_id": id(session.as_str()), "status": Status::Waiting.name() };
-    assign(sessions, filter, agent, now).await
+/// The condition that a session has not ended.
+fn open() -> Document {
+    doc! { "$in": [Status::Waiting.name(), Status::Pending.name(), Status::Active.name()] }
 }
 
-/// Makes the session that the filter admits active with this agent; the document as it is then.
-async fn assign(
-    sessions: &Collection<Document>,
-    filter: Document,
-    agent: &Assignee,
-    now: Timestamp,
-) -> Result<Option<Session>, StoreError> {
-    let update = doc! {
-        "$set": {
-            "status": Status::Active.name(),
-            "agentId": id(agent.id.as_str()),
-            "agentName": &*agent.name,
-            "updatedAt": moment(now),
-        },
-        "$inc": { "assignment": 1_i64 },
-    };
-    let assigned = sessions.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
-    assigned.as_ref().map(to_session).transpose()
+pub(super) async fn list_of_person(sessions: &Collection<Document>, person: &str, limit: u32) -> Result<Vec<Session>, StoreError> {
+    list(sessions, doc! { "members": person, "status": open() }, doc! { "updatedAt": -1, "_id": -1 }, limit).await
 }
 
-pub(super) async fn transfer(
+pub(super) async fn reassign(
     sessions: &Collection<Document>,
     session: &SessionId,
     from: u64,
-    agent: &Assignee,
+    to: &Reassignment,
     now: Timestamp,
 ) -> Result<Option<Session>, StoreError> {
-    let filter = doc! { "_id": id(session.as_str()), "status": Status::Active.name(), "assignment": number(from) };
-    assign(sessions, filter, agent, now).await
+    let filter = doc! { "_id": id(session.as_str()), "status": open(), "assignment": number(from) };
+    let mut set = doc! { "updatedAt": moment(now) };
+    let mut update = doc! { "$inc": { "assignment": 1_i64 } };
+    match &to.agent {
+        Some(agent) => {
+            set.extend(doc! { "status": Status::Active.name(), "agentId": id(agent.id.as_str()), "agentName": &*agent.name });
+        }
+        None => {
+            set.insert("status", Status::Pending.name());
+            update.insert("$unset", doc! { "agentId": "", "agentName": "" });
+        }
+    }
+    if !to.participants.is_empty() {
+        set.extend(participants(&to.participants));
+    }
+    if let Some(moved) = &to.transfer {
+        update.insert("$push", doc! { "transfers": transfer(moved) });
+    }
+    update.insert("$set", set);
+    let after = sessions.find_one_and_update(filter, update).return_document(ReturnDocument::After).await?;
+    after.as_ref().map(to_session).transpose()
 }
 
 pub(super) async fn finish(
@@ -292,6 +295,7 @@ pub(super) async fn totals(sessions: &Collection<Document>, realm: Realm) -> Res
         let sessions = u64::try_from(count).unwrap_or(0);
         match group.get_str("_id").ok().and_then(Status::named) {
             Some(Status::Waiting) => totals.waiting = sessions,
+            Some(Status::Pending) => totals.pending = sessions,
             Some(Status::Active) => totals.active = sessions,
             Some(Status::Ended) => (totals.ended, totals.ended_duration_ms) = (sessions, integer(&group, "duration")?),
             None => return Err(StoreError::Corrupt("a session's status".into())),

@@ -41,6 +41,11 @@ pub(super) fn find(conn: &Connection, id: &AccountId) -> Result<Option<Account>,
     rows::find(conn, select_accounts!("WHERE id = ?1"), [id.as_str()], account)
 }
 
+/// Those of these accounts that there are.
+pub(super) fn find_all(conn: &Connection, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+    ids.iter().filter_map(|id| find(conn, id).transpose()).collect()
+}
+
 /// The realm's account with this address, or `None`.
 pub(super) fn find_by_email(conn: &Connection, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {
     rows::find(conn, select_accounts!("WHERE realm = ?1 AND email = ?2"), [realm.name(), email], account)

@@ -45,6 +45,13 @@ pub(super) fn reserve_slot(conn: &Connection, agent: &AgentId, session: &Session
     Ok(conn.prepare_cached(held)?.exists([agent.as_str(), session.as_str()])?)
 }
 
+/// Holds a slot for the session in any case.
+pub(super) fn hold_slot(conn: &Connection, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "INSERT INTO slots (agent, session, reserved_at) SELECT id, ?2, ?3 FROM agents WHERE id = ?1 ON CONFLICT DO NOTHING";
+    conn.prepare_cached(sql)?.execute(params![agent.as_str(), session.as_str(), now.0])?;
+    Ok(())
+}
+
 /// Frees the slot, if there is one.
 pub(super) fn release_slot(conn: &Connection, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError> {
     let sql = "DELETE FROM slots WHERE agent = ?1 AND session = ?2";

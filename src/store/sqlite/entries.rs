@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, bounded, select_entries};
-use crate::domain::entry::{Draft, Entry, Head};
+use super::rows::{self, Recorded, bounded, select_entries};
+use crate::domain::entry::{Content, Draft, Entry, Head};
 use crate::domain::error::StoreError;
-use crate::domain::ids::{ClientKey, EntryId, SessionId};
+use crate::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::Person;
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
@@ -86,9 +86,9 @@ fn find(conn: &Connection, id: &EntryId) -> Result<Option<Entry>, StoreError> {
 
 fn insert(conn: &Connection, entry: &Entry) -> Result<(), StoreError> {
     let sql = "INSERT INTO messages (session, seq, id, at, author_realm, author_id, author_role, author_name, author_email, client_key, \
-               kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, read_at, notices) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
-    let (kind, text, agent_id, agent_name) = rows::content(&entry.content);
+               kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, notices, refers_to, former, file, is_applied) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+    let recorded = Recorded::from(&entry.content);
     let message = entry.message();
     conn.prepare_cached(sql)?.execute(params![
         entry.session.as_str(),
@@ -101,17 +101,20 @@ fn insert(conn: &Connection, entry: &Entry) -> Result<(), StoreError> {
         entry.author.name,
         entry.author.email,
         entry.client_key.as_ref().map(ClientKey::as_str),
-        kind,
-        text,
-        agent_id,
-        agent_name,
+        entry.content.kind(),
+        recorded.text,
+        recorded.agent.map(|a| a.id.as_str()),
+        recorded.agent.map(|a| &*a.name),
         entry.head.ordinal,
         entry.head.assignment,
         entry.head.ended,
         message.map(|m| m.form).unwrap_or_default().name(),
         message.is_none_or(|m| m.signed),
-        entry.read_at.map(|t| t.0),
         entry.head.notices,
+        recorded.refers_to.map(EntryId::as_str),
+        recorded.former.map(AgentId::as_str),
+        recorded.file,
+        !matches!(entry.content, Content::Edited(_)),
     ])?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod agents;
 mod entries;
+mod fates;
 mod logins;
 mod meta;
 mod sessions;
@@ -32,9 +33,10 @@ use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
 use crate::domain::principal::{Person, Realm, Role};
-use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::session::{Session, Status};
 use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Totals};
 use crate::domain::time::Timestamp;
+use crate::domain::topic::Reassignment;
 
 use readers::Readers;
 use writer::Writer;
@@ -133,14 +135,14 @@ impl Store for Sqlite {
         self.readers.run(move |conn| sessions::list_sessions(conn, &query)).await
     }
 
-    async fn claim_session(&self, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let (id, agent) = (id.clone(), agent.clone());
-        self.writer.run(move |conn| sessions::claim(conn, &id, &agent, now)).await
+    async fn list_of_person(&self, person: &str, limit: u32) -> Result<Vec<Session>, StoreError> {
+        let person = person.to_owned();
+        self.readers.run(move |conn| sessions::list_of_person(conn, &person, limit)).await
     }
 
-    async fn transfer_session(&self, id: &SessionId, from: u64, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let (id, agent) = (id.clone(), agent.clone());
-        self.writer.run(move |conn| sessions::transfer(conn, &id, from, &agent, now)).await
+    async fn reassign_session(&self, id: &SessionId, from: u64, to: &Reassignment, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let (id, to) = (id.clone(), to.clone());
+        self.writer.run(move |conn| sessions::reassign(conn, &id, from, &to, now)).await
     }
 
     async fn finish_session(&self, id: &SessionId, seq: u64, at: Timestamp, reason: &str) -> Result<Option<Session>, StoreError> {
@@ -161,6 +163,16 @@ impl Store for Sqlite {
     async fn mark_session_read(&self, id: &SessionId, ordinal: u64) -> Result<Option<u64>, StoreError> {
         let id = id.clone();
         self.writer.run(move |conn| sessions::mark_read(conn, &id, ordinal)).await
+    }
+
+    async fn list_reader_marks(&self, sessions: &[SessionId], person: &str) -> Result<Vec<u64>, StoreError> {
+        let (sessions, person) = (sessions.to_vec(), person.to_owned());
+        self.readers.run(move |conn| fates::list_marks(conn, &sessions, &person)).await
+    }
+
+    async fn raise_reader_mark(&self, session: &SessionId, person: &str, ordinal: u64) -> Result<(), StoreError> {
+        let (session, person) = (session.clone(), person.to_owned());
+        self.writer.run(move |conn| fates::raise_mark(conn, &session, &person, ordinal)).await
     }
 
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
@@ -206,6 +218,20 @@ impl Store for Sqlite {
         self.readers.run(move |conn| entries::find_message(conn, &id)).await
     }
 
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError> {
+        let (id, person) = (id.clone(), person.clone());
+        self.writer.run(move |conn| fates::note_receipt(conn, &id, &person, at, is_read)).await
+    }
+
+    async fn apply_edit(&self, edit: &Entry) -> Result<Option<Entry>, StoreError> {
+        let edit = edit.clone();
+        self.writer.run(move |conn| fates::apply_edit(conn, &edit)).await
+    }
+
+    async fn list_unapplied_edits(&self, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.readers.run(move |conn| fates::list_unapplied(conn, limit)).await
+    }
+
     async fn mark_message_read(&self, id: &EntryId, at: Timestamp) -> Result<Option<Entry>, StoreError> {
         let id = id.clone();
         self.writer.run(move |conn| entries::mark_message_read(conn, &id, at)).await
@@ -233,6 +259,11 @@ impl Store for Sqlite {
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let (agent, session) = (agent.clone(), session.clone());
         self.writer.run(move |conn| agents::reserve_slot(conn, &agent, &session, now)).await
+    }
+
+    async fn hold_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let (agent, session) = (agent.clone(), session.clone());
+        self.writer.run(move |conn| agents::hold_slot(conn, &agent, &session, now)).await
     }
 
     async fn release_slot(&self, agent: &AgentId, session: &SessionId) -> Result<bool, StoreError> {
@@ -268,6 +299,11 @@ impl Store for Sqlite {
     async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let id = id.clone();
         self.readers.run(move |conn| accounts::find(conn, &id)).await
+    }
+
+    async fn find_accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |conn| accounts::find_all(conn, &ids)).await
     }
 
     async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {

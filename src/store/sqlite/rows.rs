@@ -5,20 +5,24 @@ use std::sync::Arc;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params, Row, StatementStatus};
+use serde_json::Value;
 
-use crate::domain::entry::{Body, Content, Entry, Form, Head, Message};
+use crate::domain::entry::{Assignment, Body, Content, Edit, Entry, Fate, Form, Head, Message};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
 use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::time::Timestamp;
+use crate::domain::topic::SessionKind;
+use crate::store::shape;
 
 /// A query for sessions: the columns that [`session`] reads, then the rest of the statement.
 macro_rules! select_sessions {
     ($rest:literal) => {
         concat!(
             "SELECT id, realm, visitor_realm, visitor_id, visitor_role, visitor_name, visitor_email, status, agent_id, agent_name, ",
-            "assignment, created_at, updated_at, ended_at, end_reason, visitor_group, label, state_seq, read_ordinal, spoken FROM sessions ",
+            "assignment, created_at, updated_at, ended_at, end_reason, visitor_group, label, state_seq, read_ordinal, spoken, ",
+            "kind, topic, participants, transfers FROM sessions ",
             $rest
         )
     };
@@ -29,7 +33,8 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT session, seq, id, at, author_realm, author_id, author_role, author_name, author_email, client_key, ",
-            "kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, read_at, notices FROM messages ",
+            "kind, text, agent_id, agent_name, ordinal, assignment, ended, form, signed, read_at, notices, ",
+            "refers_to, former, file, receipts, edited_at, edit_seq, is_deleted FROM messages ",
             $rest
         )
     };
@@ -89,6 +94,10 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session, StoreError> {
         state_seq: cells.get(17)?,
         read_ordinal: cells.get(18)?,
         spoken: cells.get(19)?,
+        kind: cells.name(20, SessionKind::named)?,
+        topic: cells.json(21, shape::to_topic)?.map(Arc::new),
+        participants: cells.json(22, shape::to_people)?.unwrap_or_default(),
+        transfers: cells.json(23, shape::to_transfers)?.unwrap_or_default(),
     })
 }
 
@@ -101,8 +110,14 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
         at: Timestamp(cells.get(3)?),
         author: cells.person(4)?,
         client_key: cells.client_key(9)?,
-        content: cells.content(10, 17)?,
-        read_at: cells.get::<Option<i64>>(19)?.map(Timestamp),
+        content: cells.content()?,
+        fate: Fate {
+            read_at: cells.get::<Option<i64>>(19)?.map(Timestamp),
+            receipts: cells.json(24, shape::to_receipts)?.unwrap_or_default(),
+            edited_at: cells.get::<Option<i64>>(25)?.map(Timestamp),
+            edit_seq: cells.get(26)?,
+            is_deleted: cells.get(27)?,
+        },
         head: Head {
             seq: cells.get(1)?,
             ordinal: cells.get(14)?,
@@ -113,14 +128,30 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
     })
 }
 
-/// The columns `kind`, `text`, `agent_id` and `agent_name` of an entry.
-pub(super) fn content(content: &Content) -> (&'static str, Option<&str>, Option<&str>, Option<&str>) {
-    let kind = content.kind();
-    match content {
-        Content::Message(message) => (kind, Some(message.body.as_str()), None, None),
-        Content::Assigned(agent) => (kind, None, Some(agent.id.as_str()), Some(&*agent.name)),
-        Content::Ended(reason) => (kind, Some(&**reason), None, None),
-        Content::Opened(word) => (kind, Some(&**word), None, None),
+/// What an entry records, in the columns that depend on its kind.
+#[derive(Default)]
+pub(super) struct Recorded<'a> {
+    pub(super) text: Option<&'a str>,
+    pub(super) agent: Option<&'a Assignee>,
+    pub(super) refers_to: Option<&'a EntryId>,
+    pub(super) former: Option<&'a AgentId>,
+    pub(super) file: Option<String>,
+}
+
+impl<'a> From<&'a Content> for Recorded<'a> {
+    fn from(content: &'a Content) -> Self {
+        let nothing = Recorded::default();
+        match content {
+            Content::Message(Message { body, reply_to, file, .. }) => {
+                let file = file.as_deref().map(|f| shape::from_file(f).to_string());
+                Self { text: Some(body.as_str()), refers_to: reply_to.as_ref(), file, ..nothing }
+            }
+            Content::Assigned(Assignment { agent, former, reason }) => {
+                Self { text: reason.as_deref(), agent: agent.as_ref(), former: former.as_ref(), ..nothing }
+            }
+            Content::Ended(text) | Content::Opened(text) => Self { text: Some(text), ..nothing },
+            Content::Edited(Edit { message, body, .. }) => Self { text: Some(body.as_str()), refers_to: Some(message), ..nothing },
+        }
     }
 }
 
@@ -176,19 +207,35 @@ impl Cells<'_> {
         key.map(|k| ClientKey::parse(&k).ok_or_else(|| self.damaged("client key out of bounds"))).transpose()
     }
 
-    /// Four columns: kind, text, agent id, agent name; and two that only messages have: form, signed.
-    fn content(&self, first: usize, message: usize) -> Result<Content, StoreError> {
-        let kind: Arc<str> = self.get(first)?;
-        let text: Option<Arc<str>> = self.get(first + 1)?;
-        match (&*kind, text, self.assignee(first + 2)?) {
-            ("message", Some(text), None) => Ok(Content::Message(Message {
+    /// What is stored as JSON, or `None`.
+    fn json<T>(&self, column: usize, read: fn(&Value) -> Result<T, shape::Damage>) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.get::<Option<Arc<str>>>(column)? else { return Ok(None) };
+        let value = serde_json::from_str(&text).map_err(|_| self.damaged(&format!("no JSON in column {column}")))?;
+        read(&value).map(Some).map_err(|what| self.damaged(what))
+    }
+
+    /// What the row of an entry records.
+    fn content(&self) -> Result<Content, StoreError> {
+        let kind: Arc<str> = self.get(10)?;
+        let text: Option<Arc<str>> = self.get(11)?;
+        let refers_to = self.get::<Option<Arc<str>>>(21)?.map(EntryId::stored);
+        match (&*kind, text, self.assignee(12)?, refers_to) {
+            ("message", Some(text), None, reply_to) => Ok(Content::Message(Message {
                 body: Body::stored(text),
-                form: self.name(message, Form::named)?,
-                signed: self.get(message + 1)?,
+                form: self.name(17, Form::named)?,
+                signed: self.get(18)?,
+                reply_to,
+                file: self.json(23, |file| Ok(shape::to_file(file)))?.map(Arc::new),
             })),
-            ("assigned", None, Some(agent)) => Ok(Content::Assigned(agent)),
-            ("ended", Some(reason), None) => Ok(Content::Ended(reason)),
-            ("opened", Some(word), None) => Ok(Content::Opened(word)),
+            ("assigned", reason, agent, None) => {
+                let former = self.get::<Option<Arc<str>>>(22)?.map(AgentId::stored);
+                Ok(Content::Assigned(Assignment { agent, former, reason }))
+            }
+            ("ended", Some(reason), None, None) => Ok(Content::Ended(reason)),
+            ("opened", Some(word), None, None) => Ok(Content::Opened(word)),
+            (kind @ ("edited" | "deleted"), Some(text), None, Some(message)) => {
+                Ok(Content::Edited(Edit { message, body: Body::stored(text), is_deletion: kind == "deleted" }))
+            }
             _ => Err(self.damaged("unknown kind, or not what its kind needs")),
         }
     }
@@ -205,19 +252,25 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_corrupt_by_its_id() {
         let conn = Connection::open_in_memory().unwrap();
-        let row = "'s1' AS id, 'support' AS realm, 'support', 'v1', 'visitor', NULL, NULL, 'active', 'a1', 'Ann', 1, 2, 3, NULL, NULL, NULL, NULL, 0, 0, 0";
+        let row = "'s1' AS id, 'support' AS realm, 'support', 'v1', 'visitor', NULL, NULL, 'active', 'a1', 'Ann', 1, 2, 3, NULL, NULL, NULL, NULL, 0, 0, 0, 'direct', NULL, '[]', NULL";
         assert!(find(&conn, &format!("SELECT {row}"), (), session).unwrap().is_some());
-        for (good, bad) in
-            [("'active'", "'asleep'"), ("'visitor'", "'king'"), ("'Ann'", "NULL"), ("1, 2, 3", "-1, 2, 3"), ("1, 2, 3", "1, 'x', 3")]
-        {
+        for (good, bad) in [
+            ("'active'", "'asleep'"),
+            ("'visitor'", "'king'"),
+            ("'Ann'", "NULL"),
+            ("1, 2, 3", "-1, 2, 3"),
+            ("1, 2, 3", "1, 'x', 3"),
+            ("'[]'", "'[1]'"),
+            ("'[]'", "'['"),
+        ] {
             let damaged = find(&conn, &format!("SELECT {}", row.replacen(good, bad, 1)), (), session);
             assert!(matches!(damaged, Err(StoreError::Corrupt(how)) if how.starts_with("session s1: ")), "{bad}");
         }
-        let row = "'s1', 1, 'e1', 2, 'support', 'v1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0, 'text', 1, NULL, 0";
+        let row = "'s1', 1, 'e1', 2, 'support', 'v1', 'visitor', NULL, NULL, 'k', 'message', 'hi', NULL, NULL, 1, 0, 0, 'text', 1, NULL, 0, NULL, NULL, NULL, NULL, NULL, 0, 0";
         assert!(find(&conn, &format!("SELECT {row}"), (), entry).unwrap().is_some());
         for (good, bad) in [
             ("'message'", "'shout'"),
-            ("'message'", "'assigned'"),
+            ("'message'", "'edited'"),
             ("'hi'", "NULL"),
             ("'k'", "''"),
             ("'support'", "'moon'"),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -153,6 +153,42 @@ CREATE TABLE logins (
 CREATE INDEX logins_account ON logins (account, expires_at);
 ";
 
+/// What rooms and their messages need: participants, topics and transfers; receipts, replies and changes of messages.
+///
+/// `participants` is what sessions are read from, `members` what they are found by. What is JSON here is written and read as `store::shape` does.
+const ROOMS: &str = "
+ALTER TABLE sessions ADD COLUMN kind TEXT NOT NULL DEFAULT 'support';
+ALTER TABLE sessions ADD COLUMN topic TEXT;
+ALTER TABLE sessions ADD COLUMN participants TEXT;
+ALTER TABLE sessions ADD COLUMN transfers TEXT;
+
+CREATE TABLE members (
+    session TEXT    NOT NULL,
+    person  TEXT    NOT NULL,
+    is_open INTEGER NOT NULL,
+    PRIMARY KEY (session, person)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_person ON members (person, session) WHERE is_open = 1;
+
+CREATE TABLE reader_marks (
+    session TEXT    NOT NULL,
+    person  TEXT    NOT NULL,
+    ordinal INTEGER NOT NULL,
+    PRIMARY KEY (session, person)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE messages ADD COLUMN refers_to TEXT;
+ALTER TABLE messages ADD COLUMN former TEXT;
+ALTER TABLE messages ADD COLUMN file TEXT;
+ALTER TABLE messages ADD COLUMN receipts TEXT;
+ALTER TABLE messages ADD COLUMN edited_at INTEGER;
+ALTER TABLE messages ADD COLUMN edit_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN is_deleted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN is_applied INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX messages_edits ON messages (refers_to) WHERE kind = 'edited';
+CREATE INDEX messages_unapplied ON messages (session, seq) WHERE is_applied = 0;
+";
+
 /// Makes the connection the durable writer of a database with the present tables.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
@@ -255,7 +291,7 @@ mod tests {
         let entries = store.list_entries(&id, 0, 9).await.unwrap();
         assert_eq!(entries.iter().map(Entry::seq).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(entries[0].message(), Some(&Body::stored("hi").into()));
-        assert_eq!((entries[0].read_at, entries[1].head.notices), (None, 0));
+        assert_eq!((entries[0].fate.read_at, entries[1].head.notices), (None, 0));
         let [bob, eve] = <[Agent; 2]>::try_from(store.list_agents(Realm::Support).await.unwrap()).unwrap();
         assert_eq!((bob.availability, eve.availability), (Availability::Online, Availability::Offline));
         assert_eq!((bob.capacity, bob.sessions, bob.created_at), (3, vec![id.clone()], Timestamp(0)));

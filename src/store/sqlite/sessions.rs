@@ -6,11 +6,12 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::rows::{self, bounded, select_sessions};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
-use crate::domain::principal::Realm;
-use crate::domain::session::{Assignee, Session, Status};
+use crate::domain::principal::{Person, Realm};
+use crate::domain::session::{Session, Status};
 use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
-use crate::store::search;
+use crate::domain::topic::{Reassignment, Transfer};
+use crate::store::{search, shape};
 
 /// Stores the session unless another one has the key, or it is stored already.
 pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
@@ -20,8 +21,8 @@ pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) ->
     }
     let sql = "INSERT INTO sessions (id, realm, visitor_realm, visitor_id, visitor_role, visitor_name, visitor_email, status, open_key, \
                agent_id, agent_name, assignment, created_at, updated_at, ended_at, end_reason, \
-               visitor_group, label, state_seq, read_ordinal, spoken, search) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+               visitor_group, label, state_seq, read_ordinal, spoken, search, kind, topic, participants, transfers) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)";
     let (visitor, agent) = (&session.visitor, session.agent.as_ref());
     conn.prepare_cached(sql)?.execute(params![
         session.id.as_str(),
@@ -46,8 +47,31 @@ pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) ->
         session.read_ordinal,
         session.spoken,
         search::text(session),
+        session.kind.name(),
+        session.topic.as_deref().map(|t| shape::from_topic(t).to_string()),
+        people_cell(&session.participants),
+        transfers_cell(&session.transfers),
     ])?;
+    add_members(conn, &session.id, &session.participants)?;
     Ok(Inserted::Created)
+}
+
+/// The participants as a cell; nothing where the realm keeps none.
+fn people_cell(people: &[Person]) -> Option<String> {
+    (!people.is_empty()).then(|| shape::from_people(people).to_string())
+}
+
+fn transfers_cell(transfers: &[Transfer]) -> Option<String> {
+    (!transfers.is_empty()).then(|| transfers.iter().map(shape::from_transfer).collect::<serde_json::Value>().to_string())
+}
+
+/// Makes the session be found by those who take part.
+fn add_members(conn: &Connection, id: &SessionId, people: &[Person]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO members (session, person, is_open) VALUES (?1, ?2, 1) ON CONFLICT DO NOTHING";
+    for person in people {
+        conn.prepare_cached(sql)?.execute([id.as_str(), &person.key()])?;
+    }
+    Ok(())
 }
 
 /// The session, or `None`.
@@ -111,36 +135,49 @@ fn conditions(query: &SessionQuery) -> (String, Vec<Value>) {
             values.push(value);
         }
     }
+    if query.open_only {
+        sql.push_str(" AND status IN ('waiting', 'pending', 'active')");
+    }
     if query.spoken_only {
         sql.push_str(" AND spoken = 1");
     }
     (sql, values)
 }
 
-/// Waiting to active.
-pub(super) fn claim(conn: &Connection, id: &SessionId, agent: &Assignee, now: Timestamp) -> Result<Option<Session>, StoreError> {
-    let sql = "UPDATE sessions SET status = 'active', agent_id = ?2, agent_name = ?3, assignment = assignment + 1, updated_at = ?4 \
-               WHERE id = ?1 AND status = 'waiting'";
-    match conn.prepare_cached(sql)?.execute(params![id.as_str(), agent.id.as_str(), agent.name, now.0])? {
-        0 => Ok(None),
-        _ => find(conn, id),
-    }
+/// The person's open sessions, last changed first.
+pub(super) fn list_of_person(conn: &Connection, person: &str, limit: u32) -> Result<Vec<Session>, StoreError> {
+    let sql = select_sessions!(
+        "WHERE id IN (SELECT session FROM members WHERE person = ?1 AND is_open = 1) ORDER BY updated_at DESC, id DESC LIMIT ?2"
+    );
+    rows::list(conn, sql, params![person, limit], rows::session)
 }
 
 /// From the assignment with this number to the next.
-pub(super) fn transfer(
+pub(super) fn reassign(
     conn: &Connection,
     id: &SessionId,
     from: u64,
-    agent: &Assignee,
+    to: &Reassignment,
     now: Timestamp,
 ) -> Result<Option<Session>, StoreError> {
-    let sql = "UPDATE sessions SET agent_id = ?3, agent_name = ?4, assignment = assignment + 1, updated_at = ?5 \
-               WHERE id = ?1 AND status = 'active' AND assignment = ?2";
-    match conn.prepare_cached(sql)?.execute(params![id.as_str(), bounded(from), agent.id.as_str(), agent.name, now.0])? {
-        0 => Ok(None),
-        _ => find(conn, id),
-    }
+    let Some(before) = find(conn, id)?.filter(|s| s.is_open() && s.assignment == from) else { return Ok(None) };
+    let mut transfers = before.transfers;
+    transfers.extend(to.transfer.clone());
+    let status = if to.agent.is_some() { Status::Active } else { Status::Pending };
+    let sql = "UPDATE sessions SET status = ?2, agent_id = ?3, agent_name = ?4, assignment = assignment + 1, participants = ?5, \
+               transfers = ?6, updated_at = ?7 WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![
+        id.as_str(),
+        status.name(),
+        to.agent.as_ref().map(|a| a.id.as_str()),
+        to.agent.as_ref().map(|a| &*a.name),
+        people_cell(&to.participants),
+        transfers_cell(&transfers),
+        now.0,
+    ])?;
+    conn.prepare_cached("DELETE FROM members WHERE session = ?1")?.execute([id.as_str()])?;
+    add_members(conn, id, &to.participants)?;
+    find(conn, id)
 }
 
 /// Open to ended; the document as it was.
@@ -150,6 +187,7 @@ pub(super) fn finish(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp,
         let sql = "UPDATE sessions SET status = 'ended', open_key = NULL, label = NULL, ended_at = ?2, end_reason = ?3, updated_at = ?2, \
                    state_seq = ?4 WHERE id = ?1";
         conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0, reason, bounded(seq)])?;
+        conn.prepare_cached("UPDATE members SET is_open = 0 WHERE session = ?1")?.execute([id.as_str()])?;
     }
     Ok(before)
 }
@@ -159,6 +197,7 @@ pub(super) fn reopen(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp,
     let sql = "UPDATE sessions SET status = iif(status = 'ended', 'active', status), label = ?4, ended_at = NULL, end_reason = NULL, \
                updated_at = ?3, state_seq = ?2 WHERE id = ?1 AND state_seq < ?2";
     conn.prepare_cached(sql)?.execute(params![id.as_str(), bounded(seq), at.0, label])?;
+    conn.prepare_cached("UPDATE members SET is_open = 1 WHERE session = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 
@@ -183,11 +222,19 @@ pub(super) fn mark_read(conn: &Connection, id: &SessionId, ordinal: u64) -> Resu
 /// Figures over the realm's sessions. The number of messages is in each session's last entry, so this costs one seek per session.
 pub(super) fn totals(conn: &Connection, realm: Realm) -> Result<Totals, StoreError> {
     let sql = "SELECT count(*) FILTER (WHERE status = 'waiting'), count(*) FILTER (WHERE status = 'active'), \
+               count(*) FILTER (WHERE status = 'pending'), \
                count(*) FILTER (WHERE status = 'ended'), \
                coalesce(sum((SELECT ordinal FROM messages WHERE session = sessions.id ORDER BY seq DESC LIMIT 1)), 0), \
                coalesce(sum(max(ended_at - created_at, 0)) FILTER (WHERE status = 'ended'), 0) \
                FROM sessions WHERE realm = ?1";
     Ok(conn.prepare_cached(sql)?.query_row([realm.name()], |row| {
-        Ok(Totals { waiting: row.get(0)?, active: row.get(1)?, ended: row.get(2)?, messages: row.get(3)?, ended_duration_ms: row.get(4)? })
+        Ok(Totals {
+            waiting: row.get(0)?,
+            active: row.get(1)?,
+            pending: row.get(2)?,
+            ended: row.get(3)?,
+            messages: row.get(4)?,
+            ended_duration_ms: row.get(5)?,
+        })
     })?)
 }

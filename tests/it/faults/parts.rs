@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use helpline::auth::{Auth, Settings};
 use helpline::domain::entry::Entry;
-use helpline::domain::ids::ConnId;
+use helpline::domain::ids::{ConnId, SessionId};
 use helpline::domain::ports::{Announce, Audience, SignUp, Signal};
 use helpline::domain::time::Timestamp;
 use helpline::secret::Secret;
@@ -30,4 +30,6 @@ impl Announce for Unheard {
     fn appended(&self, _: Arc<Entry>) {}
 
     fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }

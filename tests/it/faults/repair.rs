@@ -16,6 +16,7 @@ use helpline::store::sqlite::Sqlite;
 use tempfile::TempDir;
 
 use super::parts::{Unheard, authority};
+use crate::store::to;
 
 const WHO: Principal = Principal::Delegate { realm: Realm::Support, has_key: true };
 
@@ -174,13 +175,13 @@ async fn a_claim_without_its_entry_gets_one_once_it_is_old() {
     let session = office.waiting("u1").await;
     let now = office.clock.now();
     assert!(office.store.reserve_slot(&first_agent().id, &session.id, now).await.expect("a write"));
-    office.store.claim_session(&session.id, &first_agent(), now).await.expect("a write").expect("a claim");
+    office.store.reassign_session(&session.id, 0, &to(&first_agent()), now).await.expect("a write").expect("a claim");
     office.desk.repair().await.expect("a repair");
     assert!(office.state(&[&session.id]).await.logs[0].is_empty(), "whoever is between two writes writes its own entry");
     office.wait(SETTLED_MS);
     office.repaired(&[&session.id]).await;
     let log = &office.state(&[&session.id]).await.logs[0];
-    assert!(matches!(&log[..], [entry] if entry.content == Content::Assigned(first_agent())), "{log:?}");
+    assert!(matches!(&log[..], [entry] if entry.content == Content::Assigned(first_agent().into())), "{log:?}");
 }
 
 #[tokio::test]
@@ -189,10 +190,10 @@ async fn a_log_that_names_another_agent_last_than_the_document_names_the_right_o
     let session = office.waiting("u1").await;
     let now = office.clock.now();
     let second = Assignee { id: AgentId::seeded(2), name: "Support Agent 2".into() };
-    office.store.claim_session(&session.id, &first_agent(), now).await.expect("a write").expect("a claim");
-    office.store.transfer_session(&session.id, 1, &second, now).await.expect("a write").expect("a transfer");
+    office.store.reassign_session(&session.id, 0, &to(&first_agent()), now).await.expect("a write").expect("a claim");
+    office.store.reassign_session(&session.id, 1, &to(&second), now).await.expect("a write").expect("a transfer");
     // Each node wrote its own entry, the one that came second before the other; then visitors went on.
-    let contents = [Content::Assigned(second.clone()), Content::Assigned(first_agent())];
+    let contents = [Content::Assigned(second.clone().into()), Content::Assigned(first_agent().into())];
     let said = (0..5).map(|n| Content::Message(Body::stored(format!("{n}")).into()));
     for content in contents.into_iter().chain(said) {
         let (id, author) = (EntryId::random(), person("u1"));
@@ -202,7 +203,7 @@ async fn a_log_that_names_another_agent_last_than_the_document_names_the_right_o
     let repaired = office.repaired(&[&session.id]).await;
     assert_eq!(repaired[0].agent, Some(second.clone()));
     let log = &office.state(&[&session.id]).await.logs[0];
-    assert_eq!((log.len(), &log[7].content), (8, &Content::Assigned(second)));
+    assert_eq!((log.len(), &log[7].content), (8, &Content::Assigned(second.into())));
 }
 
 #[tokio::test]
@@ -242,7 +243,7 @@ async fn everything_at_once_is_repaired_in_one_pass() {
     assert!(office.store.reserve_slot(&AgentId::seeded(2), &reserved.id, now).await.expect("a write"));
     assert!(office.store.reserve_slot(&AgentId::seeded(3), &claimed.id, now).await.expect("a write"));
     let third = Assignee { id: AgentId::seeded(3), name: "Support Agent 3".into() };
-    office.store.claim_session(&claimed.id, &third, now).await.expect("a write").expect("a claim");
+    office.store.reassign_session(&claimed.id, 0, &to(&third), now).await.expect("a write").expect("a claim");
     office.wait(SETTLED_MS);
     let repaired = office.repaired(&[&ended.id, &reserved.id, &claimed.id]).await;
     assert_eq!(repaired.iter().map(|s| s.status).collect::<Vec<_>>(), [Status::Ended, Status::Active, Status::Active]);

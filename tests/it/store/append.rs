@@ -129,7 +129,8 @@ pub(super) async fn sessions_do_not_disturb_each_other(store: Arc<dyn Store>) {
 
 pub(super) async fn the_head_counts_messages_and_assignments(store: Arc<dyn Store>) {
     let session = SessionId::random();
-    let contents = [Content::Assigned(assignee(1)), Content::Message(Body::stored("hi").into()), Content::Assigned(assignee(2))];
+    let contents =
+        [Content::Assigned(assignee(1).into()), Content::Message(Body::stored("hi").into()), Content::Assigned(assignee(2).into())];
     for content in contents {
         let entry = stored(&*store, draft(&session, content.clone())).await;
         assert_eq!(entry.content, content);

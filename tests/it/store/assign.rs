@@ -10,7 +10,7 @@ pub(super) async fn one_of_many_claims_wins(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
     let claims = (1..=20).map(|n| {
         let (store, id) = (store.clone(), session.id.clone());
-        async move { store.claim_session(&id, &assignee(n), at(1)).await.unwrap() }
+        async move { store.reassign_session(&id, 0, &to(&assignee(n)), at(1)).await.unwrap() }
     });
     let won: Vec<Session> = all(claims).await.into_iter().flatten().collect();
     assert_eq!(won.len(), 1);
@@ -23,7 +23,7 @@ pub(super) async fn an_end_that_races_a_claim_names_the_agent_to_free(store: Arc
         let session = opened(&*store, &format!("v{round}"), 0).await;
         let claim = {
             let (store, id) = (store.clone(), session.id.clone());
-            tokio::spawn(async move { store.claim_session(&id, &assignee(1), at(1)).await.unwrap() })
+            tokio::spawn(async move { store.reassign_session(&id, 0, &to(&assignee(1)), at(1)).await.unwrap() })
         };
         let finish = {
             let (store, id) = (store.clone(), session.id.clone());

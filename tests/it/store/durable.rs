@@ -87,12 +87,16 @@ pub(super) async fn fill(store: &dyn Store) -> Kept {
     seeded(store, &[(2, 1), (1, 2)]).await;
     let [waiting, active, ended] = [opened(store, "w", 1).await.id, opened(store, "a", 2).await.id, opened(store, "e", 3).await.id];
     assert!(store.reserve_slot(&AgentId::seeded(1), &active, NOW).await.unwrap());
-    store.claim_session(&active, &assignee(1), NOW).await.unwrap().unwrap();
+    store.reassign_session(&active, 0, &to(&assignee(1)), NOW).await.unwrap().unwrap();
     store.finish_session(&ended, 1, at(9), "done").await.unwrap().unwrap();
     store.set_availability(&AgentId::seeded(2), None, Availability::Away, Some(at(5))).await.unwrap().unwrap();
     let picture = Content::Message(Message { form: Form::Image, signed: false, ..Body::stored("data:").into() });
-    let told =
-        [keyed(&active, "hi", "k"), notice(&active, "joined"), draft(&active, picture), draft(&active, Content::Assigned(assignee(1)))];
+    let told = [
+        keyed(&active, "hi", "k"),
+        notice(&active, "joined"),
+        draft(&active, picture),
+        draft(&active, Content::Assigned(assignee(1).into())),
+    ];
     for draft in told.into_iter().chain([reopening(&active, "still"), end(&active)]) {
         stored(store, draft).await;
     }
@@ -132,7 +136,7 @@ impl Kept {
         assert_eq!(self.entries.len(), 6);
         assert_eq!(log(store, active).await, self.entries);
         assert_eq!(store.list_messages(active, 0, 10).await.unwrap(), self.entries[..3]);
-        assert_eq!(self.entries[0].read_at, Some(at(4)));
+        assert_eq!(self.entries[0].fate.read_at, Some(at(4)));
         let picture = self.entries[2].message().unwrap();
         assert_eq!((picture.form, picture.signed), (Form::Image, false));
         assert_eq!(store.last_messages(std::slice::from_ref(active), false).await.unwrap(), [Some(self.entries[2].clone())]);

@@ -16,7 +16,7 @@ pub(super) async fn last_messages_pass_over_what_is_none(store: Arc<dyn Store>) 
             last[1] = Some(stored(&*store, notice(&id, "joined")).await);
         }
         if n % 5 > 2 {
-            stored(&*store, draft(&id, Content::Assigned(assignee(1)))).await;
+            stored(&*store, draft(&id, Content::Assigned(assignee(1).into()))).await;
             stored(&*store, end(&id)).await;
         }
         if n % 5 > 3 {
@@ -48,8 +48,8 @@ pub(super) async fn a_message_keeps_its_first_reading(store: Arc<dyn Store>) {
     });
     let marked = all(marks).await;
     let read = marked[0].clone();
-    assert!(read.read_at.is_some());
-    assert_eq!(read, Entry { read_at: read.read_at, ..said });
+    assert!(read.fate.read_at.is_some());
+    assert_eq!(read, Entry { fate: Fate { read_at: read.fate.read_at, ..Fate::default() }, ..said });
     assert!(marked.iter().all(|m| *m == read), "the first reading stays");
     assert_eq!(store.mark_message_read(&read.id, at(99)).await.unwrap(), Some(read.clone()));
     assert_eq!(store.find_message(&read.id).await.unwrap(), Some(read.clone()));

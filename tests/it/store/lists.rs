@@ -15,7 +15,7 @@ async fn varied(store: &dyn Store) -> Vec<Session> {
         let session = Session { updated_at: at(n % 7), ..Session::open(who, at(n)) };
         assert_eq!(store.insert_session(&session, None).await.unwrap(), Inserted::Created);
         if n % 3 > 0 {
-            store.claim_session(&session.id, &assignee(1 + (n % 2) as u8), at(n % 11)).await.unwrap().unwrap();
+            store.reassign_session(&session.id, 0, &to(&assignee(1 + (n % 2) as u8)), at(n % 11)).await.unwrap().unwrap();
         }
         if n % 3 > 1 {
             store.finish_session(&session.id, 1, at(n % 13), "done").await.unwrap().unwrap();

@@ -6,12 +6,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use helpline::domain::entry::{Body, Content, Draft, Entry, Head};
+use helpline::domain::entry::{Body, Content, Draft, Entry, Fate, Head};
 use helpline::domain::ids::{AgentId, ClientKey, EntryId, SessionId};
 use helpline::domain::principal::{Person, Realm, Role};
 use helpline::domain::session::{Assignee, Session};
 use helpline::domain::store::{Appended, Inserted, Store};
 use helpline::domain::time::Timestamp;
+use helpline::domain::topic::Reassignment;
 use tokio::task::JoinSet;
 
 mod accounts;
@@ -19,10 +20,12 @@ mod agents;
 mod append;
 mod assign;
 mod durable;
+mod fates;
 mod last;
 mod lists;
 mod logins;
 mod pages;
+mod participants;
 mod sessions;
 mod states;
 
@@ -92,6 +95,16 @@ macro_rules! contract_suite {
             logins::a_login_removes_those_of_its_account_that_ended_before_it,
             logins::logins_of_one_account_that_race_are_all_stored,
             logins::a_removed_account_takes_its_logins_with_it,
+            participants::what_a_session_is_about_is_kept_whole,
+            participants::open_sessions_are_found_by_who_takes_part,
+            participants::a_session_moves_with_its_participants_and_its_history,
+            participants::accounts_are_found_by_many_ids,
+            participants::a_held_slot_needs_neither_room_nor_presence,
+            fates::receipts_are_kept_by_reader_and_only_rise,
+            fates::receipts_that_race_are_all_kept,
+            fates::a_message_says_what_the_last_change_in_the_log_says,
+            fates::changes_follow_the_end_and_nothing_else_does,
+            fates::marks_of_readers_only_rise,
             durable::texts_survive_byte_for_byte,
             durable::people_survive_whole,
             durable::the_first_start_stays,
@@ -143,6 +156,11 @@ fn visitor(id: &str) -> Person {
 
 fn assignee(n: u8) -> Assignee {
     Assignee { id: AgentId::seeded(n), name: format!("Agent {n}").into() }
+}
+
+/// The change that gives a session without participants to this agent.
+pub(crate) fn to(agent: &Assignee) -> Reassignment {
+    Reassignment { agent: Some(agent.clone()), ..Reassignment::default() }
 }
 
 fn key(text: &str) -> ClientKey {

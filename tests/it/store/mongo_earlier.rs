@@ -85,7 +85,7 @@ async fn a_message_is_a_signed_text_that_nobody_has_read() {
         let fresh = place.open().await;
         assert_eq!(fresh.list_entries(&session, 0, 9).await.unwrap(), std::slice::from_ref(&entry));
         assert_eq!(stored(&fresh, message(&session, "ho")).await.head.notices, 0);
-        assert_eq!(fresh.mark_message_read(&entry.id, NOW).await.unwrap().and_then(|e| e.read_at), Some(NOW));
+        assert_eq!(fresh.mark_message_read(&entry.id, NOW).await.unwrap().and_then(|e| e.fate.read_at), Some(NOW));
     })
     .await;
 }

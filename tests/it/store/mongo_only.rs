@@ -20,6 +20,7 @@ use mongodb::event::command::CommandEvent;
 use super::accounts::account;
 use super::logins::login;
 use super::mongo_server::{Place, end, keyed, message, numbers, on_database, original_message, stored};
+use crate::store::to;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -54,7 +55,7 @@ async fn every_write_asks_for_a_majority_with_journal_and_every_read_of_a_replic
         store.seed_agents(Realm::Support, &[agent(1, 2)]).await.unwrap();
         stored(&store, message(&session.id, "hi")).await;
         store.reserve_slot(&agent(1, 2).id, &session.id, NOW).await.unwrap();
-        store.claim_session(&session.id, &Assignee { id: agent(1, 2).id, name: "Ann".into() }, NOW).await.unwrap().unwrap();
+        store.reassign_session(&session.id, 0, &to(&Assignee { id: agent(1, 2).id, name: "Ann".into() }), NOW).await.unwrap().unwrap();
         store.finish_session(&session.id, 1, NOW, "done").await.unwrap();
         store.reopen_session(&session.id, 2, NOW, "active").await.unwrap();
         store.touch_session(&session.id, Some(NOW)).await.unwrap();
@@ -133,9 +134,9 @@ async fn hexadecimal_ids_are_object_ids_in_the_database_and_the_same_text_outsid
         assert_eq!(store.insert_session(&session, Some(&session.visitor.key())).await.unwrap(), Inserted::Created);
         let taken = Assignee { id: AgentId::stored("507f1f77bcf86cd799439012"), name: "Ann".into() };
         let mut draft = message(&hex, "hi");
-        (draft.id, draft.content) = (EntryId::stored("507f1f77bcf86cd799439013"), Content::Assigned(taken.clone()));
+        (draft.id, draft.content) = (EntryId::stored("507f1f77bcf86cd799439013"), Content::Assigned(taken.clone().into()));
         let entry = stored(&store, draft).await;
-        store.claim_session(&hex, &taken, NOW).await.unwrap().unwrap();
+        store.reassign_session(&hex, 0, &to(&taken), NOW).await.unwrap().unwrap();
         assert_eq!(store.list_entries(&hex, 0, 9).await.unwrap(), [entry]);
         let read = store.find_session(&hex).await.unwrap().unwrap();
         assert_eq!((read.id, read.visitor, read.agent), (hex, session.visitor, Some(taken)));
@@ -195,10 +196,13 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
             names.sort();
             names
         };
-        assert_eq!(names("messages").await, ["_id_", "messages_client_key", "messages_session_ordinal", "messages_session_seq"]);
+        let messages =
+            ["_id_", "messages_client_key", "messages_edits", "messages_session_ordinal", "messages_session_seq", "messages_unapplied"];
+        assert_eq!(names("messages").await, messages);
         let sessions = [
             "_id_",
             "sessions_agent_created",
+            "sessions_members_updated",
             "sessions_realm_agent_updated",
             "sessions_realm_status_created",
             "sessions_realm_status_updated",

@@ -41,7 +41,7 @@ pub(super) async fn messages_are_listed_without_other_kinds(store: Arc<dyn Store
     for n in 1..=10 {
         stored(&*store, message(&session, &n.to_string())).await;
         if n % 3 == 0 {
-            stored(&*store, draft(&session, Content::Assigned(assignee(n)))).await;
+            stored(&*store, draft(&session, Content::Assigned(assignee(n).into()))).await;
         }
     }
     stored(&*store, end(&session)).await;
@@ -61,9 +61,8 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     opened(&*store, "v1", 0).await;
     let (session, agent) = (SessionId::random(), AgentId::seeded(99));
     assert_eq!(store.find_session(&session).await.unwrap(), None);
-    assert_eq!(store.claim_session(&session, &assignee(1), NOW).await.unwrap(), None);
     assert_eq!(store.finish_session(&session, 1, NOW, "x").await.unwrap(), None);
-    assert_eq!(store.transfer_session(&session, 0, &assignee(1), NOW).await.unwrap(), None);
+    assert_eq!(store.reassign_session(&session, 0, &to(&assignee(1)), NOW).await.unwrap(), None);
     store.reopen_session(&session, 1, NOW, "active").await.unwrap();
     assert_eq!(store.find_session(&session).await.unwrap(), None, "a re-opening makes no session");
     assert_eq!(store.find_by_key(&session, &visitor("v1"), &key("k")).await.unwrap(), None);

@@ -27,7 +27,7 @@ pub(super) async fn one_of_50_inserts_of_a_visitor_is_created(store: Arc<dyn Sto
 
 pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
-    let active = store.claim_session(&session.id, &assignee(1), at(1)).await.unwrap().unwrap();
+    let active = store.reassign_session(&session.id, 0, &to(&assignee(1)), at(1)).await.unwrap().unwrap();
     assert_eq!(insert(&*store, &Session::open(visitor("v1"), at(2))).await, Inserted::Exists(active.clone()));
     let ends = (0..10).map(|_| {
         let (store, id) = (store.clone(), session.id.clone());
@@ -53,14 +53,14 @@ pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(
 pub(super) async fn claim_needs_a_waiting_session(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
     let id = &session.id;
-    let active = store.claim_session(id, &assignee(1), at(2)).await.unwrap().unwrap();
+    let active = store.reassign_session(id, 0, &to(&assignee(1)), at(2)).await.unwrap().unwrap();
     let expected = Session { status: Status::Active, agent: Some(assignee(1)), assignment: 1, updated_at: at(2), ..session.clone() };
     assert_eq!(active, expected);
-    assert_eq!(store.claim_session(id, &assignee(2), at(3)).await.unwrap(), None, "it is active");
+    assert_eq!(store.reassign_session(id, 0, &to(&assignee(2)), at(3)).await.unwrap(), None, "it is active");
     assert_eq!(store.find_session(id).await.unwrap(), Some(active));
     assert_eq!(store.list_waiting(Realm::Support, 10).await.unwrap(), []);
     store.finish_session(id, 1, at(7), "done").await.unwrap().unwrap();
-    assert_eq!(store.claim_session(id, &assignee(1), at(8)).await.unwrap(), None, "it has ended");
+    assert_eq!(store.reassign_session(id, 0, &to(&assignee(1)), at(8)).await.unwrap(), None, "it has ended");
     let over = store.find_session(id).await.unwrap().unwrap();
     assert_eq!((over.status, over.agent, over.assignment), (Status::Ended, Some(assignee(1)), 1), "the agent is kept after the end");
 }
@@ -71,7 +71,7 @@ pub(super) async fn waiting_sessions_are_listed_oldest_first(store: Arc<dyn Stor
         waiting.push(opened(&*store, &format!("v{n}"), ms).await);
     }
     let active = opened(&*store, "active", 0).await;
-    store.claim_session(&active.id, &assignee(1), NOW).await.unwrap().unwrap();
+    store.reassign_session(&active.id, 0, &to(&assignee(1)), NOW).await.unwrap().unwrap();
     let ended = opened(&*store, "ended", 0).await;
     store.finish_session(&ended.id, 1, NOW, "done").await.unwrap().unwrap();
     waiting.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
@@ -86,7 +86,7 @@ pub(super) async fn open_sessions_are_paged_by_id(store: Arc<dyn Store>) {
         let mut session = opened(&*store, &format!("v{n}"), n).await;
         match n % 5 {
             0 => drop(store.finish_session(&session.id, 1, NOW, "done").await.unwrap().unwrap()),
-            1 => session = store.claim_session(&session.id, &assignee(1), NOW).await.unwrap().unwrap(),
+            1 => session = store.reassign_session(&session.id, 0, &to(&assignee(1)), NOW).await.unwrap().unwrap(),
             _ => {}
         }
         open.extend((n % 5 != 0).then_some(session));
@@ -108,14 +108,14 @@ pub(super) async fn sessions_of_an_agent_are_listed_newest_first(store: Arc<dyn 
     let mut mine = Vec::new();
     for (n, ms) in [20, 50, 20, 10, 40].into_iter().enumerate() {
         let session = opened(&*store, &format!("v{n}"), ms).await;
-        store.claim_session(&session.id, &assignee(1), at(60)).await.unwrap().unwrap();
+        store.reassign_session(&session.id, 0, &to(&assignee(1)), at(60)).await.unwrap().unwrap();
         if n % 2 == 0 {
             store.finish_session(&session.id, 1, at(70), "done").await.unwrap().unwrap();
         }
         mine.push(store.find_session(&session.id).await.unwrap().unwrap());
     }
     let other = opened(&*store, "other", 30).await;
-    store.claim_session(&other.id, &assignee(2), at(60)).await.unwrap().unwrap();
+    store.reassign_session(&other.id, 0, &to(&assignee(2)), at(60)).await.unwrap().unwrap();
     opened(&*store, "waiting", 30).await;
     mine.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     let agent = assignee(1).id;
@@ -136,8 +136,8 @@ pub(super) async fn totals_count_sessions_messages_and_time(store: Arc<dyn Store
             stored(&*store, message(&id, "counted")).await;
         }
         if n >= 3 {
-            store.claim_session(&id, &assignee(1), at(1)).await.unwrap().unwrap();
-            stored(&*store, draft(&id, Content::Assigned(assignee(1)))).await;
+            store.reassign_session(&id, 0, &to(&assignee(1)), at(1)).await.unwrap().unwrap();
+            stored(&*store, draft(&id, Content::Assigned(assignee(1).into()))).await;
         }
         if n >= 4 {
             stored(&*store, end(&id)).await;
@@ -146,6 +146,6 @@ pub(super) async fn totals_count_sessions_messages_and_time(store: Arc<dyn Store
         ids.insert(id);
     }
     assert_eq!(ids.len(), 6);
-    let expected = Totals { waiting: 3, active: 1, ended: 2, messages: 15, ended_duration_ms: 9000 };
+    let expected = Totals { waiting: 3, active: 1, pending: 0, ended: 2, messages: 15, ended_duration_ms: 9000 };
     assert_eq!(store.totals(Realm::Support).await.unwrap(), expected);
 }

@@ -7,7 +7,7 @@ use super::*;
 /// A fresh session that agent 1 answers.
 async fn claimed(store: &dyn Store, who: &str) -> Session {
     let id = opened(store, who, 0).await.id;
-    store.claim_session(&id, &assignee(1), at(1)).await.unwrap().unwrap()
+    store.reassign_session(&id, 0, &to(&assignee(1)), at(1)).await.unwrap().unwrap()
 }
 
 async fn found(store: &dyn Store, id: &SessionId) -> Session {
@@ -28,23 +28,21 @@ pub(super) async fn sessions_without_a_key_are_always_stored(store: Arc<dyn Stor
 }
 
 pub(super) async fn a_transfer_needs_the_assignment_that_was_seen(store: Arc<dyn Store>) {
-    let waiting = opened(&*store, "waiting", 0).await.id;
-    assert_eq!(store.transfer_session(&waiting, 0, &assignee(2), at(2)).await.unwrap(), None, "it waits");
     let session = claimed(&*store, "v1").await;
     let id = &session.id;
     for from in [0, 2, u64::MAX] {
-        assert_eq!(store.transfer_session(id, from, &assignee(2), at(2)).await.unwrap(), None, "another assignment");
+        assert_eq!(store.reassign_session(id, from, &to(&assignee(2)), at(2)).await.unwrap(), None, "another assignment");
     }
     assert_eq!(found(&*store, id).await, session);
-    let given = store.transfer_session(id, 1, &assignee(2), at(2)).await.unwrap();
+    let given = store.reassign_session(id, 1, &to(&assignee(2)), at(2)).await.unwrap();
     let expected = Session { agent: Some(assignee(2)), assignment: 2, updated_at: at(2), ..session.clone() };
     assert_eq!(given.as_ref(), Some(&expected));
     assert_eq!(found(&*store, id).await, expected);
     store.finish_session(id, 1, at(3), "done").await.unwrap().unwrap();
-    assert_eq!(store.transfer_session(id, 2, &assignee(3), at(4)).await.unwrap(), None, "it has ended");
+    assert_eq!(store.reassign_session(id, 2, &to(&assignee(3)), at(4)).await.unwrap(), None, "it has ended");
     let nobodys = Session { status: Status::Active, ..Session::open(visitor("v2"), NOW) };
     store.insert_session(&nobodys, None).await.unwrap();
-    assert_eq!(store.transfer_session(&nobodys.id, 0, &assignee(1), at(5)).await.unwrap().map(|s| s.assignment), Some(1));
+    assert_eq!(store.reassign_session(&nobodys.id, 0, &to(&assignee(1)), at(5)).await.unwrap().map(|s| s.assignment), Some(1));
 }
 
 pub(super) async fn one_of_many_transfers_wins(store: Arc<dyn Store>) {
@@ -52,7 +50,7 @@ pub(super) async fn one_of_many_transfers_wins(store: Arc<dyn Store>) {
     for round in 1..=5 {
         let transfers = (1..=20).map(|n| {
             let (store, id) = (store.clone(), id.clone());
-            async move { store.transfer_session(&id, round, &assignee(n), at(2)).await.unwrap() }
+            async move { store.reassign_session(&id, round, &to(&assignee(n)), at(2)).await.unwrap() }
         });
         let won: Vec<Session> = all(transfers).await.into_iter().flatten().collect();
         assert_eq!(won, [found(&*store, &id).await]);
@@ -65,7 +63,7 @@ pub(super) async fn an_end_that_races_a_transfer_names_the_agent_to_free(store: 
         let id = claimed(&*store, &format!("v{round}")).await.id;
         let transfer = {
             let (store, id) = (store.clone(), id.clone());
-            tokio::spawn(async move { store.transfer_session(&id, 1, &assignee(2), at(2)).await.unwrap() })
+            tokio::spawn(async move { store.reassign_session(&id, 1, &to(&assignee(2)), at(2)).await.unwrap() })
         };
         let finish = {
             let (store, id) = (store.clone(), id.clone());

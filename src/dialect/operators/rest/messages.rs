@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::{Caller, Input, PathId, success};
 use crate::dialect::Context;
 use crate::dialect::operators::views;
-use crate::domain::desk::Reading;
+use crate::domain::desk::{Filter, Reading};
 
 /// `GET /api/chat/messages/:sessionId`. Quirk: the oldest come first, also where there are more than the limit (document 000).
 pub(super) async fn list(
@@ -20,9 +20,9 @@ pub(super) async fn list(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let (limit, offset, newest_first) = (params.limit(50), params.offset(), params.newest_first());
-    let (unread_only, form) = (!params.include_read(), params.message_type());
+    let only = Filter { unread_only: !params.include_read(), form: params.message_type(), ..Filter::default() };
     let id = params.session_id(&id)?;
-    let history = rest.desk.read(&who, &id, Reading { offset, limit, newest_first, form, unread_only }).await?;
+    let history = rest.desk.read(&who, &id, Reading { offset, limit, newest_first, only }).await?;
     let messages: Vec<Value> = history.messages.iter().map(|m| views::message(m, &history.session)).collect();
     let pagination = views::pagination(history.total, limit, offset, messages.len());
     let data = json!({"messages": messages, "session": views::session(&history.session), "pagination": pagination});

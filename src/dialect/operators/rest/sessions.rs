@@ -77,7 +77,7 @@ pub(super) async fn of_visitor(
     for session in &sessions {
         let mut row = views::session(session);
         if with_messages {
-            let all = Reading { offset: 0, limit: SHOWN_MESSAGES, newest_first: false, form: None, unread_only: false };
+            let all = Reading { limit: SHOWN_MESSAGES, ..Reading::default() };
             let messages = rest.desk.read(&who, &session.id, all).await?.messages;
             row = views::session_with(session, messages.iter().map(|m| views::message(m, session)).collect());
         }

@@ -12,7 +12,7 @@ use crate::dialect::Context;
 use crate::dialect::widget::{MESSAGE_LIMIT, SOME_ADMIN, role_of, stored_text, views};
 use crate::dialect::wire::{client_key, text};
 use crate::domain::desk::{Post, Reading};
-use crate::domain::entry::{Body, Form};
+use crate::domain::entry::Body;
 use crate::domain::error::Error;
 use crate::domain::ids::EntryId;
 use crate::domain::principal::Principal;
@@ -31,7 +31,7 @@ pub(super) async fn list(
     let id = session_id(Some(&id))?;
     let limit = page.get("limit").and_then(|l| l.parse().ok()).unwrap_or(HISTORY_LIMIT).min(HISTORY_LIMIT);
     let offset = page.get("offset").and_then(|o| o.parse().ok()).unwrap_or(0);
-    let wanted = Reading { offset, limit, newest_first: true, form: None, unread_only: false };
+    let wanted = Reading { offset, limit, newest_first: true, ..Reading::default() };
     let rows: Vec<Value> = match context.desk.read(&caller.who, &id, wanted).await {
         Ok(history) => history.messages.iter().rev().map(|m| views::past_message(&history.session, m)).collect(),
         // Quirk: a session that does not exist has no messages (document 004).
@@ -53,7 +53,7 @@ pub(super) async fn send(State(context): State<Context>, caller: Caller, Input {
         Principal::Guest { .. } => Error::Unauthenticated,
         Principal::Person { .. } | Principal::Delegate { .. } => Error::Forbidden,
     })?;
-    let post = Post { body: said, form: Form::Text, signed, client_key: key };
+    let post = Post { signed, ..Post::text(said, key) };
     let posted = context.desk.post_message(&caller.who, author, &id, post).await?;
     Ok(Json(views::live_message(&posted.entry)).into_response())
 }

@@ -1,0 +1,212 @@
+//! Sessions of several people: opening them, showing who takes part, and telling those whom a change concerns.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::callers::allow_staff;
+use crate::domain::account::Account;
+use crate::domain::entry::{Content, Draft, Entry};
+use crate::domain::error::Error;
+use crate::domain::ids::{AccountId, AgentId, EntryId, SessionId};
+use crate::domain::ports::{Audience, Signal};
+use crate::domain::principal::{Person, Principal, Realm};
+use crate::domain::session::{Session, Status};
+use crate::domain::store::Appended;
+use crate::domain::topic::{SessionKind, Topic};
+
+/// How many sessions of a person are listed at most.
+const LIST_LIMIT: u32 = 500;
+
+/// A session that is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct NewRoom {
+    /// What kind of conversation.
+    pub kind: SessionKind,
+    /// What it is about.
+    pub topic: Topic,
+    /// Who takes part besides whoever opens it.
+    pub invited: Vec<AccountId>,
+    /// Who is to answer it, whether he is there or not.
+    pub agent: Option<AccountId>,
+}
+
+/// Somebody with an account, and whether he is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The account.
+    pub account: Account,
+    /// Whether there is a connection.
+    pub is_here: bool,
+}
+
+/// A session with what lists show of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// The session.
+    pub session: Session,
+    /// Who takes part, answers it, or opened it, as far as there still is an account.
+    pub people: Vec<Known>,
+    /// Its last message.
+    pub last: Option<Entry>,
+}
+
+impl Overview {
+    /// The person with this id.
+    pub fn person(&self, id: &str) -> Option<&Known> {
+        self.people.iter().find(|p| p.account.id.as_str() == id)
+    }
+}
+
+impl Desk {
+    /// Opens a session for the caller and whomever he invites. One of support waits for an agent, who is looked for at once, and begins with its
+    /// subject as a message of the caller.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for callers without an account; [`Error::AccountNotFound`] where somebody invited has none;
+    /// [`Error::AgentNotFound`] where the agent does not answer anybody; [`Error::RateLimited`].
+    pub async fn open_room(&self, who: &Principal, new: NewRoom) -> Result<Overview, Error> {
+        let creator = self.own_account(who).await?.person();
+        let NewRoom { kind, topic, invited, agent } = new;
+        self.openings.take(creator.key(), self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })?;
+        let invited = self.invited(creator.realm, &invited).await?;
+        let agent = match agent {
+            Some(agent) => Some(self.staff(creator.realm, &agent).await?),
+            None => None,
+        };
+        let mut session = Session { kind, ..Session::open(creator.clone(), self.now()) };
+        if kind != SessionKind::Support {
+            session.status = Status::Active;
+        }
+        for person in invited {
+            if !session.has(&person) {
+                session.participants.push(person);
+            }
+        }
+        let line = topic.first_line();
+        session.topic = (topic != Topic::default()).then(|| Arc::new(topic));
+        self.store.insert_session(&session, None).await?;
+        if let Some(body) = line {
+            let (content, id) = (Content::Message(body.into()), EntryId::random());
+            let draft = Draft { session: session.id.clone(), id, at: self.now(), author: creator, client_key: None, content };
+            if let Appended::Stored(entry) = self.store.append(draft).await? {
+                self.announce.appended(Arc::new(entry));
+            }
+        }
+        let seq = self.store.head(&session.id).await?.seq;
+        for person in &session.participants {
+            self.announce.summon(&person.key(), &session.id, seq);
+        }
+        match agent {
+            Some(agent) => self.give(&session.id, &agent).await?,
+            None => self.drain_queue(session.realm).await?,
+        }
+        let session = self.store.find_session(&session.id).await?.unwrap_or(session);
+        self.overview(session).await
+    }
+
+    async fn invited(&self, realm: Realm, ids: &[AccountId]) -> Result<Vec<Person>, Error> {
+        let found = self.store.find_accounts(ids).await?;
+        let person = |id: &AccountId| found.iter().find(|a| a.id == *id && a.realm == realm).map(Account::person);
+        ids.iter().map(|id| person(id).ok_or(Error::AccountNotFound)).collect()
+    }
+
+    /// The account of somebody who answers.
+    ///
+    /// # Errors
+    /// [`Error::AgentNotFound`].
+    pub(super) async fn staff(&self, realm: Realm, id: &AccountId) -> Result<Account, Error> {
+        let found = self.store.find_account(id).await?;
+        found.filter(|a| a.realm == realm && a.role.answers()).ok_or(Error::AgentNotFound)
+    }
+
+    /// The caller's open sessions, last changed first, at most 500.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for callers whom no credential names.
+    pub async fn own_sessions(&self, who: &Principal) -> Result<Vec<Session>, Error> {
+        let person = who.person().ok_or(Error::Unauthenticated)?;
+        Ok(self.store.list_of_person(&person.key(), LIST_LIMIT).await?)
+    }
+
+    /// The sessions that the caller answers, or answered last, with this status if one is given.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`] for callers who answer nobody.
+    pub async fn answered_sessions(&self, who: &Principal, status: Option<Status>) -> Result<Vec<Session>, Error> {
+        allow_staff(who)?;
+        let person = who.person().ok_or(Error::Unauthenticated)?;
+        Ok(self.store.list_of_agent(&AgentId::of(person.realm, &person.id), status, LIST_LIMIT).await?)
+    }
+
+    /// A session as lists show it. The caller has been let into it, or may see them all.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn overview(&self, session: Session) -> Result<Overview, Error> {
+        let one = self.overviews(vec![session]).await?.pop();
+        one.ok_or(Error::SessionNotFound)
+    }
+
+    /// Sessions as lists show them, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn overviews(&self, sessions: Vec<Session>) -> Result<Vec<Overview>, Error> {
+        let ids: Vec<SessionId> = sessions.iter().map(|s| s.id.clone()).collect();
+        let mut wanted: Vec<AccountId> = sessions.iter().flat_map(involved).collect();
+        wanted.sort();
+        wanted.dedup();
+        let accounts = self.store.find_accounts(&wanted).await?;
+        let known = |account: &Account| Known { is_here: self.attendance.is_here(&account.person().key()), account: account.clone() };
+        let known: Vec<Known> = accounts.iter().map(known).collect();
+        let lasts = self.store.last_messages(&ids, true).await?;
+        let overview = |(session, last): (Session, Option<Entry>)| {
+            let concerned: Vec<AccountId> = involved(&session).collect();
+            let people = known.iter().filter(|k| concerned.contains(&k.account.id)).cloned().collect();
+            Overview { session, people, last }
+        };
+        Ok(sessions.into_iter().zip(lasts).map(overview).collect())
+    }
+
+    /// Tells those whom it concerns that somebody else answers a session of several people, or nobody any more; connections join and leave it.
+    /// It is stored, so failures are for the log alone.
+    pub(super) async fn tell_reassigned(&self, session: &Session, entry: &Entry) {
+        let Content::Assigned(made) = &entry.content else { return };
+        if !session.realm.has_participants() {
+            return;
+        }
+        let overview = match self.overview(session.clone()).await {
+            Ok(overview) => Arc::new(overview),
+            Err(error) => return tracing::warn!(session.id = %session.id, %error, "a change of who answers could not be told"),
+        };
+        let reason = made.reason.clone().unwrap_or_default();
+        let agent_key = |agent: &AgentId| format!("{}:{}", session.realm.name(), agent.in_realm());
+        let person = |key: String| Audience::Person(key.into());
+        let mut to: Vec<Audience> = session.participants.iter().map(|p| person(p.key())).collect();
+        to.push(Audience::Admins(session.realm));
+        to.extend(made.former.as_ref().map(|former| person(agent_key(former))));
+        let whole = [Audience::Session(session.id.clone())];
+        if let (Some(former), None) = (&made.former, &made.agent) {
+            let at = entry.at;
+            let taken = Signal::Taken { session: session.id.clone(), former: former.clone(), reason: Arc::clone(&reason), at };
+            let everybody: Vec<Audience> = whole.into_iter().chain(to.iter().cloned()).collect();
+            self.announce.signal(&everybody, taken, None);
+            let dismissed = Signal::Dismissed { session: session.id.clone(), reason: Arc::clone(&reason) };
+            self.announce.signal(&[person(agent_key(former))], dismissed, None);
+        }
+        self.announce.signal(&to, Signal::Reassigned { overview: Arc::clone(&overview), reason: Arc::clone(&reason) }, None);
+        if let Some(agent) = &made.agent {
+            self.announce.signal(&[person(agent_key(&agent.id))], Signal::Given { overview, reason }, None);
+        }
+        for agent in made.former.iter().chain(made.agent.as_ref().map(|a| &a.id)) {
+            self.announce.summon(&agent_key(agent), &session.id, entry.seq());
+        }
+    }
+}
+
+/// The accounts of those whom a session shows.
+fn involved(session: &Session) -> impl Iterator<Item = AccountId> {
+    let people = session.participants.iter().map(|p| &p.id).chain([&session.visitor.id]);
+    let agent = session.agent.as_ref().map(|a| AccountId::stored(a.id.in_realm()));
+    people.map(|id| AccountId::stored(Arc::clone(id))).collect::<Vec<_>>().into_iter().chain(agent)
+}

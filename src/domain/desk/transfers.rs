@@ -1,0 +1,131 @@
+//! Somebody gives a session to an agent, or takes it from him. What the queue gives is in `assignment`.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::accounts::allow_admin;
+use super::assignment::Record;
+use super::callers::allow_staff;
+use crate::domain::account::Account;
+use crate::domain::agent::Agent;
+use crate::domain::entry::Assignment;
+use crate::domain::error::{Error, StoreError};
+use crate::domain::ids::{AccountId, AgentId, EntryId, SessionId};
+use crate::domain::principal::{Person, Principal, Role};
+use crate::domain::session::{Session, Status};
+use crate::domain::topic::Transfer;
+
+/// How often a change is tried again when other nodes change the session meanwhile; on this one they queue.
+const TRIES: usize = 8;
+
+/// What is to become of a session.
+struct Move {
+    /// Who is to answer it; nobody, where it is taken away.
+    agent: Option<Person>,
+    reason: Arc<str>,
+    /// Who does it.
+    author: Person,
+}
+
+impl Desk {
+    /// Gives the session to somebody who answers, there or not. For admins, for whoever answers it, and for those who answer while it waits.
+    /// Giving it to whoever has it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::Forbidden`]; [`Error::AgentNotFound`] where the account answers nobody.
+    pub async fn give_session(&self, who: &Principal, id: &SessionId, to: &AccountId, reason: &str) -> Result<Session, Error> {
+        allow_staff(who)?;
+        let session = self.store.find_session(id).await?.filter(|s| s.realm == who.realm()).ok_or(Error::SessionNotFound)?;
+        let is_free = matches!(session.status, Status::Waiting | Status::Pending);
+        if !(is_free || session.admits(who) || allow_admin(who).is_ok()) {
+            return Err(Error::SessionNotFound);
+        }
+        let agent = self.staff(session.realm, to).await?;
+        self.enlist(&agent).await?;
+        let moved = self.reassign(id, Move { agent: Some(agent.person()), reason: reason.into(), author: author(who, &session) }).await?;
+        self.drain_queue(moved.realm).await?;
+        Ok(moved)
+    }
+
+    /// Takes the session from who answers it; it is pending until somebody gives it to an agent. For admins.
+    ///
+    /// # Errors
+    /// As [`Desk::give_session`]; [`Error::AgentNotFound`] where nobody answers it.
+    pub async fn take_away_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Session, Error> {
+        allow_admin(who)?;
+        let session = self.store.find_session(id).await?.filter(|s| s.realm == who.realm()).ok_or(Error::SessionNotFound)?;
+        if session.agent.is_none() {
+            return Err(Error::AgentNotFound);
+        }
+        let moved = self.reassign(id, Move { agent: None, reason: reason.into(), author: author(who, &session) }).await?;
+        self.drain_queue(moved.realm).await?;
+        Ok(moved)
+    }
+
+    /// Gives a new session to the agent who was named for it.
+    pub(super) async fn give(&self, id: &SessionId, agent: &Account) -> Result<(), Error> {
+        self.enlist(agent).await?;
+        let author = Person::new(agent.realm, "system", Role::System);
+        self.reassign(id, Move { agent: Some(agent.person()), reason: "".into(), author }).await.map(drop)
+    }
+
+    /// Makes sure that somebody who answers has an agent's record, which holds his sessions.
+    pub(super) async fn enlist(&self, account: &Account) -> Result<Agent, Error> {
+        let (person, id) = (account.person(), AgentId::of(account.realm, account.id.as_str()));
+        if let Some(known) = self.store.find_agent(&id).await? {
+            return Ok(known);
+        }
+        let name = person.name.unwrap_or(person.id);
+        Ok(self.store.insert_agent(&Agent::new(account.realm, id, name, Agent::NO_LIMIT, self.now())).await?)
+    }
+
+    async fn reassign(&self, id: &SessionId, wanted: Move) -> Result<Session, Error> {
+        // Before the turn, since it may serve the queue.
+        if self.settle(id).await? {
+            return Err(Error::SessionEnded(id.clone()));
+        }
+        let _turn = self.takings.take(id).await;
+        let to = wanted.agent.as_ref().map(|a| AgentId::of(a.realm, &a.id));
+        for _ in 0..TRIES {
+            let session = self.store.find_session(id).await?.ok_or(Error::SessionNotFound)?;
+            if !session.is_open() {
+                return Err(Error::SessionEnded(id.clone()));
+            }
+            let from = session.agent.as_ref().map(|a| a.id.clone());
+            if from == to {
+                return Ok(session);
+            }
+            let record = Record { id: EntryId::random(), author: Some(wanted.author.clone()) };
+            let is_first = from.is_none() && wanted.author.role == Role::System;
+            let (reason, at) = (Arc::clone(&wanted.reason), self.now());
+            let transfer = Transfer { id: record.id.clone(), from: from.clone(), to: to.clone(), at, reason: Arc::clone(&reason) };
+            let change = session.reassigned_to(wanted.agent.clone(), (!is_first).then_some(transfer));
+            if let Some(agent) = &to {
+                self.store.hold_slot(agent, id, at).await?;
+            }
+            let Some(moved) = self.store.reassign_session(id, session.assignment, &change, at).await? else {
+                self.return_slot(&session, to.as_ref()).await?;
+                continue;
+            };
+            let made = Assignment { agent: moved.agent.clone(), former: from.clone(), reason: Some(reason) };
+            let recorded = self.record_assignment(&moved, made, record).await?;
+            self.return_slot(&moved, from.as_ref()).await?;
+            let entry = recorded.ok_or_else(|| Error::SessionEnded(id.clone()))?;
+            self.tell_reassigned(&moved, &entry).await;
+            return Ok(moved);
+        }
+        Err(StoreError::Conflict(format!("session {id}")).into())
+    }
+
+    async fn return_slot(&self, session: &Session, agent: Option<&AgentId>) -> Result<(), Error> {
+        match agent {
+            Some(agent) => self.give_back(session, agent).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Under whose name a change stands in the log.
+fn author(who: &Principal, session: &Session) -> Person {
+    who.person().cloned().unwrap_or_else(|| Person::new(session.realm, "system", Role::System))
+}
