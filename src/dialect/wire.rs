@@ -34,7 +34,7 @@ impl Frame {
 pub struct Call {
     /// The event's name.
     pub event: String,
-    /// Its first argument, read two levels deep; `Null` where there is none or it cannot be read. All others are ignored.
+    /// Its first argument, read three levels deep; `Null` where there is none or it cannot be read. All others are ignored.
     pub payload: Value,
 }
 

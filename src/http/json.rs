@@ -1,26 +1,29 @@
-//! JSON from clients, read no deeper than contracts look: the fields of an object, and one level below them. What lies deeper is checked and
+//! JSON from clients, read no deeper than contracts look: the fields of an object, and two levels below them. What lies deeper is checked and
 //! passed over, so that a body costs little more memory than its bytes. Texts that JavaScript accepts are accepted.
 
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// How many fields of an object are read; contracts know fewer.
 const FIELDS: usize = 64;
 
-/// How many elements of an array are read.
+/// How many elements of an array in a field are read.
 const ELEMENTS: usize = 1_000;
 
+/// How many elements of an array one level deeper are read.
+const NESTED_ELEMENTS: usize = 100;
+
 /// Reads a body: an object with its fields, an empty array for any array, or a plain value. A field holds a plain value, an array of them, or an
-/// object of them; empty arrays stand for what lies deeper.
+/// object of such fields, whose objects hold plain values; empty arrays stand for what lies deeper.
 ///
 /// # Errors
 /// Whatever is no JSON.
 pub fn body(text: &[u8]) -> Result<Value, serde_json::Error> {
     let text = String::from_utf8_lossy(text);
-    lenient(text.trim_start_matches('\u{feff}'), |t| serde_json::from_str::<Object>(t).map(|o| o.0))
+    lenient(text.trim_start_matches('\u{feff}'), |t| serde_json::from_str::<Body>(t).map(|o| o.0))
 }
 
 /// Reads the first argument of `["event",argument,…]`; `Null` where there is none.
@@ -65,118 +68,91 @@ fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
-/// A plain value, or an empty array in place of anything that has parts.
-struct Leaf(Value);
+/// How many levels below this one are read. Of arrays the plain elements are; the outermost one is only checked.
+#[derive(Clone, Copy)]
+struct Levels(u8);
 
-/// An array or object of leaves, or a leaf.
-struct Field(Value);
+/// What a body has: an object, its fields, and the fields of those.
+const BODY: Levels = Levels(3);
 
-/// An object of fields, or a leaf.
-struct Object(Value);
-
-/// The first argument of a packet.
-struct Packet(Value);
-
-/// The visitor methods for plain values, in which all levels agree.
-macro_rules! plain_values {
-    () => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("JSON")
+impl Levels {
+    /// How many elements of an array are read here.
+    fn elements(self) -> usize {
+        match self.0 {
+            2 => ELEMENTS,
+            1 => NESTED_ELEMENTS,
+            _ => 0,
         }
+    }
 
-        fn visit_unit<E>(self) -> Result<Value, E> {
-            Ok(Value::Null)
-        }
-
-        fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-            Ok(value.into())
-        }
-
-        fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-            Ok(value.into())
-        }
-
-        fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-            Ok(value.into())
-        }
-
-        fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-            Ok(value.into())
-        }
-
-        fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-            Ok(value.into())
-        }
-    };
-}
-
-/// Reads the fields of an object, each as this type.
-macro_rules! fields_as {
-    ($part:ident) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-            let mut object = Map::new();
-            while object.len() < FIELDS {
-                let Some((name, $part(value))) = fields.next_entry::<String, $part>()? else { return Ok(object.into()) };
-                object.insert(name, value);
-            }
-            while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(object.into())
-        }
-    };
-}
-
-/// Passes over an array.
-macro_rules! no_elements {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Value::Array(Vec::new()))
-        }
-    };
-}
-
-struct LeafVisitor;
-
-impl<'de> Visitor<'de> for LeafVisitor {
-    type Value = Value;
-
-    plain_values!();
-    no_elements!();
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Array(Vec::new()))
+    fn below(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }
 
-struct FieldVisitor;
-
-impl<'de> Visitor<'de> for FieldVisitor {
+impl<'de> DeserializeSeed<'de> for Levels {
     type Value = Value;
 
-    plain_values!();
-    fields_as!(Leaf);
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Levels {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut read = Vec::new();
-        while read.len() < ELEMENTS {
-            let Some(Leaf(item)) = items.next_element()? else { return Ok(read.into()) };
+        while read.len() < self.elements() {
+            let Some(item) = items.next_element_seed(Levels(0))? else { return Ok(read.into()) };
             read.push(item);
         }
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(read.into())
     }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while self.0 > 0 && object.len() < FIELDS {
+            let Some(name) = fields.next_key::<String>()? else { return Ok(object.into()) };
+            object.insert(name, fields.next_value_seed(self.below())?);
+        }
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        // What lies deeper shows as an empty array.
+        Ok(if self.0 > 0 { object.into() } else { Value::Array(Vec::new()) })
+    }
 }
 
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Value;
-
-    plain_values!();
-    no_elements!();
-    fields_as!(Field);
-}
+/// The first argument of a packet.
+struct Packet(Value);
 
 struct PacketVisitor;
 
@@ -189,33 +165,24 @@ impl<'de> Visitor<'de> for PacketVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         items.next_element::<IgnoredAny>()?;
-        let first = items.next_element::<Object>()?;
+        let first = items.next_element_seed(BODY)?;
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first.map_or(Value::Null, |o| o.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Leaf {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LeafVisitor).map(Leaf)
-    }
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor).map(Field)
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor).map(Object)
+        Ok(first.unwrap_or(Value::Null))
     }
 }
 
 impl<'de> Deserialize<'de> for Packet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(PacketVisitor).map(Packet)
+    }
+}
+
+/// A body.
+struct Body(Value);
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BODY.deserialize(deserializer).map(Body)
     }
 }
 
@@ -226,11 +193,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_read_two_levels_deep() {
+    fn an_object_is_read_three_levels_deep() {
         let read = |text: &str| body(text.as_bytes()).unwrap();
         assert_eq!(
-            read(r#"{"a":"x","b":1,"c":null,"d":{"e":1,"h":{"i":2}},"f":[1,[2]],"g":true}"#),
-            json!({"a":"x","b":1,"c":null,"d":{"e":1,"h":[]},"f":[1,[]],"g":true})
+            read(r#"{"a":"x","b":1,"c":null,"d":{"e":1,"h":{"i":2,"j":{"k":1},"l":[1]},"m":[1,[2],{"n":1}]},"f":[1,[2]],"g":true}"#),
+            json!({"a":"x","b":1,"c":null,"d":{"e":1,"h":{"i":2,"j":[],"l":[]},"m":[1,[],[]]},"f":[1,[]],"g":true})
         );
         assert_eq!(read("\u{feff}[1,2]"), json!([]));
         assert_eq!(read("5"), json!(5));
@@ -241,6 +208,7 @@ mod tests {
         assert_eq!(read(&format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))), json!({"a":[[]]}));
         let many = format!("{{\"a\":[{}1]}}", "1,".repeat(5_000));
         assert_eq!(read(&many)["a"].as_array().unwrap().len(), ELEMENTS);
+        assert_eq!(read(&format!("{{\"o\":{many}}}"))["o"]["a"].as_array().unwrap().len(), NESTED_ELEMENTS);
         for bad in ["", "{", "{} {}", "{\"a\":}", &"[".repeat(10_000)] {
             assert!(body(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -133,6 +133,7 @@ transcripts! {
     rooms:
     accounts,
     admin,
+    conversation,
     logins,
     presence,
     unknown_paths,

@@ -2,13 +2,61 @@
 
 use serde_json::{Value, json};
 
+use super::room;
 use crate::dialect::wire::Frame;
+use crate::domain::entry::Entry;
+use crate::domain::ids::SessionId;
 use crate::domain::ports::Signal;
+use crate::domain::principal::Person;
+use crate::domain::session::Session;
 
 /// How those whom it concerns learn of a signal.
 pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
-    let Signal::Presence { person, status, at } = signal else { return None };
-    Some(Frame::new("user-status-changed", &json!({"userId": person.id, "status": status.name(), "timestamp": at.iso()})))
+    match signal {
+        Signal::Joined { session, person, .. } => Some(Frame::new("user-joined-room", &of_person(session, person))),
+        Signal::Left { session, person, .. } => Some(Frame::new("user-left-room", &of_person(session, person))),
+        Signal::Typing { session, person, is_typing, .. } => {
+            let typing = json!({"userId": person.id, "username": person.name, "chatRoomId": session.as_str(), "isTyping": is_typing});
+            Some(Frame::new("user-typing", &typing))
+        }
+        Signal::Presence { person, status, at } => {
+            Some(Frame::new("user-status-changed", &json!({"userId": person.id, "status": status.name(), "timestamp": at.iso()})))
+        }
+        Signal::Receipt { message, reader, is_read } => {
+            let status = if *is_read { "read" } else { "delivered" };
+            let receipt = json!({"messageId": message.id.as_str(), "status": status, "userId": reader.id});
+            Some(Frame::new("message-status-updated", &receipt))
+        }
+        Signal::Reassigned { overview, reason } => {
+            let action = overview.session.agent.as_ref().map_or("agent-removed", |_| "agent-assigned");
+            let updated = json!({"chatRoom": room::room(overview), "action": action, "reason": reason});
+            Some(Frame::new("chat-room-updated", &updated))
+        }
+        Signal::Given { overview, reason } => {
+            Some(Frame::new("agent-assignment-received", &json!({"chatRoom": room::room(overview), "reason": reason})))
+        }
+        Signal::Taken { session, former, reason, at } => {
+            let removed = json!({
+                "chatRoomId": session.as_str(), "removedAgentId": former.in_realm(), "newAgent": null, "reason": reason,
+                "timestamp": at.iso(),
+            });
+            Some(Frame::new("agent-removed", &removed))
+        }
+        Signal::Dismissed { session, reason } => {
+            Some(Frame::new("agent-assignment-removed", &json!({"chatRoomId": session.as_str(), "reason": reason})))
+        }
+        // Sessions are not shared, and agents not shown by their availability.
+        Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } => None,
+    }
+}
+
+fn of_person(session: &SessionId, person: &Person) -> Value {
+    json!({"userId": person.id, "username": person.name, "chatRoomId": session.as_str()})
+}
+
+/// The messages that greet a socket which joins a room.
+pub(super) fn chat_history(session: &Session, messages: &[Entry]) -> Frame {
+    Frame::new("chat-history", &json!({"chatRoomId": session.id.as_str(), "messages": room::history(messages, &[])}))
 }
 
 /// Everybody who is there, as far as the caller may know.

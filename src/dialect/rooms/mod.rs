@@ -1,11 +1,13 @@
 //! The contract `rooms` (document 002), as `docs/dialects/rooms.md` tables it: people with accounts log in, and their sockets show the login.
 //!
-//! So far it knows accounts, logins and who is there; rooms and messages are not served yet. REST lives under `/api`; its envelope is
-//! `{success, message, data}`. Knows neither storage nor sockets.
+//! What it calls a chat room is a session of several people. REST lives under `/api`; its envelope is `{success, message, data}`. Knows neither
+//! storage nor sockets.
 
 pub mod calls;
 mod events;
 pub mod rest;
+mod room;
+mod said;
 mod views;
 
 use async_trait::async_trait;
@@ -14,9 +16,11 @@ use super::wire::{Frame, filled};
 use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
 use crate::domain::agent::Availability;
 use crate::domain::desk::Desk;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, Form};
 use crate::domain::ports::{Credential, Signal};
 use crate::domain::principal::{Principal, Realm, Role};
+use crate::domain::session::Status;
+use crate::domain::topic::SessionKind;
 
 /// The departments that the contract knows; the first is that of people of whom nothing else is known.
 const DEPARTMENTS: &[&str] = &["unknown", "technical_support", "billing", "sales", "general_support", "account_management", "other"];
@@ -46,8 +50,8 @@ impl Dialect for Rooms {
         Box::new(calls::Seat::new(who))
     }
 
-    fn entry_frame(&self, _: &Entry) -> Option<Frame> {
-        None
+    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
+        room::of_entry(entry)
     }
 
     fn signal_frame(&self, signal: &Signal) -> Option<Frame> {
@@ -74,6 +78,36 @@ fn role_word(role: Role) -> &'static str {
 /// The role of the contract's word.
 fn role_of(word: &str) -> Option<Role> {
     [Role::Visitor, Role::Agent, Role::Admin].into_iter().find(|r| role_word(*r) == word)
+}
+
+/// The contract's word for how a room stands. One that waits for an agent is as active as any other.
+fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Waiting | Status::Active => "active",
+        Status::Pending => "pending",
+        Status::Ended => "closed",
+    }
+}
+
+/// The contract's word for a kind of room.
+fn kind_word(kind: SessionKind) -> &'static str {
+    // The stored names are this contract's words.
+    kind.name()
+}
+
+/// The contract's word for a kind of message.
+fn message_type(form: Form) -> &'static str {
+    match form {
+        Form::Text => "text",
+        Form::Image => "image",
+        Form::File => "file",
+        Form::Notice => "system",
+    }
+}
+
+/// The kind of message of the contract's word, as far as people may send it.
+fn form_of(word: &str) -> Option<Form> {
+    [Form::Text, Form::Image, Form::File].into_iter().find(|f| message_type(*f) == word)
 }
 
 /// The status of the contract's word.

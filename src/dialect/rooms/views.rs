@@ -1,17 +1,21 @@
-//! The shapes of `rooms`: what its frontends read, field by field, as the original's documents were printed.
+//! The people of `rooms` as its frontends read them, field by field, as the original's documents were printed.
 
 use serde_json::{Value, json};
 
 use super::{DEPARTMENTS, role_word};
 use crate::dialect::wire::without;
 use crate::domain::account::{Account, Login};
-use crate::domain::desk::Desk;
+use crate::domain::desk::{Desk, Known};
 use crate::domain::ids::ConnId;
-use crate::domain::principal::Role;
+use crate::domain::principal::{Person, Role};
+use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 
 /// The department of an agent of whom nothing else is known.
 const GENERAL: &str = "general_support";
+
+/// How many sessions make an agent's load whole.
+const FULL_LOAD: usize = 10;
 
 /// A user's document, for some without the e-mail address. Socket ids are not shown.
 pub(super) fn user(desk: &Desk, account: &Account, with_email: bool) -> Value {
@@ -62,5 +66,41 @@ pub(super) fn online_user(account: &Account, conn: &ConnId) -> Value {
         "username": account.username,
         "role": role_word(account.role),
         "socketId": conn.as_str(),
+    })
+}
+
+/// Somebody beside a room: who takes part, and who answers.
+pub(super) fn member(known: &Known) -> Value {
+    let account = &known.account;
+    json!({
+        "_id": account.id.as_str(),
+        "username": account.username,
+        "email": account.email,
+        "role": role_word(account.role),
+        "status": account.status.name(),
+        "isOnline": known.is_here,
+    })
+}
+
+/// Somebody beside what he said, as he was then.
+pub(super) fn author(person: &Person) -> Value {
+    json!({"_id": person.id, "username": person.name, "email": person.email, "role": role_word(person.role)})
+}
+
+/// An agent with the rooms that he answers.
+pub(super) fn workload(known: &Known, rooms: &[Session]) -> Value {
+    let account = &known.account;
+    let chats: Vec<Value> = rooms.iter().map(super::room::brief).collect();
+    json!({
+        "_id": account.id.as_str(),
+        "username": account.username,
+        "email": account.email,
+        "status": account.status.name(),
+        "isOnline": known.is_here,
+        "department": account.department.as_deref().unwrap_or_else(|| department_of(account.role)),
+        "specialization": account.specialization.as_deref().unwrap_or_default(),
+        "activeChatsCount": rooms.len(),
+        "workloadPercentage": rooms.len() * 100 / FULL_LOAD,
+        "assignedChats": chats,
     })
 }

@@ -123,6 +123,14 @@ impl Desk {
         self.store.find_account(&AccountId::stored(person.id.clone())).await?.ok_or(Error::Unauthenticated)
     }
 
+    /// Lets those who answer visitors through, and privileged callers.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub fn demand_staff(&self, who: &Principal) -> Result<(), Error> {
+        allow_staff(who)
+    }
+
     /// Lets admins and privileged callers through.
     ///
     /// # Errors

@@ -128,6 +128,17 @@ impl Desk {
         Ok(self.store.list_of_person(&person.key(), LIST_LIMIT).await?)
     }
 
+    /// The accounts of those who take part in the caller's open sessions.
+    ///
+    /// # Errors
+    /// As [`Desk::own_sessions`].
+    pub async fn companions(&self, who: &Principal) -> Result<Vec<Account>, Error> {
+        let mut ids: Vec<AccountId> = self.own_sessions(who).await?.iter().flat_map(involved).collect();
+        ids.sort();
+        ids.dedup();
+        Ok(self.store.find_accounts(&ids).await?)
+    }
+
     /// The sessions that the caller answers, or answered last, with this status if one is given.
     ///
     /// # Errors

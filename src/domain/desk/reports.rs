@@ -1,10 +1,16 @@
 //! Figures for dashboards.
 
-use super::Desk;
+use super::accounts::allow_admin;
+use super::{Desk, Known};
 use crate::domain::agent::Agent;
 use crate::domain::error::Error;
-use crate::domain::principal::{Principal, Realm};
-use crate::domain::store::Totals;
+use crate::domain::ids::AgentId;
+use crate::domain::principal::{Principal, Realm, Role};
+use crate::domain::session::{Session, Status};
+use crate::domain::store::{SessionQuery, Totals};
+
+/// How many sessions of one agent count.
+const LOAD_LIMIT: u32 = 1_000;
 
 /// How a realm stands, as of about now.
 #[derive(Clone, Debug)]
@@ -23,6 +29,41 @@ impl Desk {
     pub async fn report(&self, who: &Principal) -> Result<Report, Error> {
         let realm = who.realm();
         Ok(Report { totals: self.totals(realm).await?, agents: self.store.list_agents(realm).await? })
+    }
+
+    /// How many accounts the caller's realm has; for admins.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn count_accounts(&self, who: &Principal) -> Result<u64, Error> {
+        allow_admin(who)?;
+        Ok(self.store.count_accounts(who.realm()).await?)
+    }
+
+    /// Everybody who answers, with the sessions that he answers now, whoever has most first; for admins.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn workloads(&self, who: &Principal) -> Result<Vec<(Known, Vec<Session>)>, Error> {
+        allow_admin(who)?;
+        let mut loads = Vec::new();
+        for account in self.accounts(who, &[Role::Agent, Role::Admin]).await? {
+            let agent = AgentId::of(account.realm, account.id.as_str());
+            let sessions = self.store.list_of_agent(&agent, Some(Status::Active), LOAD_LIMIT).await?;
+            loads.push((Known { is_here: self.attendance.is_here(&account.person().key()), account }, sessions));
+        }
+        loads.sort_by_key(|(_, sessions)| std::cmp::Reverse(sessions.len()));
+        Ok(loads)
+    }
+
+    /// Sessions of the caller's realm that have not ended, last changed first; for admins.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub async fn open_sessions(&self, who: &Principal, limit: u32) -> Result<Vec<Session>, Error> {
+        allow_admin(who)?;
+        let open = SessionQuery { open_only: true, ..SessionQuery::of(who.realm(), limit) };
+        Ok(self.store.list_sessions(&open).await?.sessions)
     }
 
     /// The public part of the figures, for health pages.

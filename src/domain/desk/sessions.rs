@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Desk;
+use super::accounts::allow_admin;
 use super::callers::allow_staff;
 use super::messages::allow_author;
 use crate::domain::entry::{Body, Content, Draft, Head};
@@ -135,10 +136,13 @@ impl Desk {
     /// The session, for a caller who may see it.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`], whether it does not exist or is not the caller's.
+    /// [`Error::SessionNotFound`], whether it does not exist or is not the caller's; [`Error::Forbidden`] for admins, who may know that it exists.
     pub async fn session(&self, who: &Principal, id: &SessionId) -> Result<Session, Error> {
-        let found = self.store.find_session(id).await?;
-        found.filter(|s| s.admits(who)).ok_or(Error::SessionNotFound)
+        match self.store.find_session(id).await? {
+            Some(session) if session.admits(who) => Ok(session),
+            Some(session) if session.realm == who.realm() && allow_admin(who).is_ok() => Err(Error::Forbidden),
+            _ => Err(Error::SessionNotFound),
+        }
     }
 
     /// Lets `person` into the session: its visitor, its agent, or a `system` person behind a privileged caller.
@@ -156,7 +160,7 @@ impl Desk {
         let takes_part = session.visitor.is(person) || session.has(person) || session.is_answered_by(person);
         let fits = takes_part || (person.role == Role::System && who.is_privileged());
         if !fits || !session.admits(who) {
-            return Err(refused);
+            return Err(if allow_admin(who).is_ok() { Error::Forbidden } else { refused });
         }
         allow_author(who, person, &session)?;
         Ok(session)
@@ -188,7 +192,22 @@ impl Desk {
     pub async fn end_session_so(&self, who: &Principal, id: &SessionId, ending: Ending) -> Result<Closed, Error> {
         let session = self.session(who, id).await?;
         self.meter_guest(who, &session.visitor, id)?;
-        let Ending { reason, author, note } = ending;
+        self.end(who, session, ending).await
+    }
+
+    /// Ends a session for those who answer: the caller's own, and for admins any of their realm.
+    ///
+    /// # Errors
+    /// As [`Desk::end_session`]; [`Error::Forbidden`] for callers who answer nobody.
+    pub async fn close_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Closed, Error> {
+        allow_staff(who)?;
+        let found = self.store.find_session(id).await?.filter(|s| s.realm == who.realm());
+        let session = found.filter(|s| s.admits(who) || allow_admin(who).is_ok()).ok_or(Error::SessionNotFound)?;
+        self.end(who, session, Ending { reason: reason.into(), author: None, note: None }).await
+    }
+
+    async fn end(&self, who: &Principal, session: Session, ending: Ending) -> Result<Closed, Error> {
+        let (id, Ending { reason, author, note }) = (&session.id.clone(), ending);
         if let Some(author) = &author {
             allow_author(who, author, &session)?;
         }

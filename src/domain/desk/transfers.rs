@@ -54,12 +54,39 @@ impl Desk {
     pub async fn take_away_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Session, Error> {
         allow_admin(who)?;
         let session = self.store.find_session(id).await?.filter(|s| s.realm == who.realm()).ok_or(Error::SessionNotFound)?;
-        if session.agent.is_none() {
+        if session.is_open() && session.agent.is_none() {
             return Err(Error::AgentNotFound);
         }
         let moved = self.reassign(id, Move { agent: None, reason: reason.into(), author: author(who, &session) }).await?;
         self.drain_queue(moved.realm).await?;
         Ok(moved)
+    }
+
+    /// Takes an agent from one session, which is pending then, and gives him another. For admins. Where the second step is refused, so is the first.
+    ///
+    /// # Errors
+    /// As [`Desk::give_session`]; [`Error::AgentNotFound`] where the agent does not answer the first session.
+    pub async fn move_agent(
+        &self,
+        who: &Principal,
+        agent: &AccountId,
+        (from, to): (&SessionId, &SessionId),
+        reason: &str,
+    ) -> Result<(), Error> {
+        allow_admin(who)?;
+        let of_realm = async |id| self.store.find_session(id).await.map(|found| found.filter(|s| s.realm == who.realm()));
+        let (first, second) = (of_realm(from).await?.ok_or(Error::SessionNotFound)?, of_realm(to).await?.ok_or(Error::SessionNotFound)?);
+        let answers = first.agent.as_ref().is_some_and(|a| a.id == AgentId::of(first.realm, agent.as_str()));
+        if !answers || first.id == second.id {
+            return Err(Error::AgentNotFound);
+        }
+        for session in [&first, &second] {
+            if !session.is_open() {
+                return Err(Error::SessionEnded(session.id.clone()));
+            }
+        }
+        self.take_away_session(who, from, reason).await?;
+        self.give_session(who, to, agent, reason).await.map(drop)
     }
 
     /// Gives a new session to the agent who was named for it.

@@ -1,16 +1,22 @@
-//! `/api/admin/*`: what admins see and change of everybody.
+//! `/api/admin/*`: what admins see and change of everybody, and figures.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Input, PathId, Problem, Shown, role_required, success};
 use crate::dialect::Context;
-use crate::dialect::rooms::{status_of, views};
+use crate::dialect::rooms::{room, status_of, status_word, views};
 use crate::dialect::wire::{filled, without};
+use crate::domain::account::Account;
+use crate::domain::desk::Known;
 use crate::domain::ids::AccountId;
-use crate::domain::principal::{Principal, Role};
+use crate::domain::principal::{Principal, Realm, Role};
+use crate::domain::session::{Session, Status};
+
+/// How many rooms are listed at most.
+const ROOMS_LIMIT: u32 = 500;
 
 /// `GET /api/admin/users`, newest first.
 pub(super) async fn users(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
@@ -35,8 +41,62 @@ pub(super) async fn set_status(
     Ok(success(StatusCode::OK, "User status updated", shown))
 }
 
+/// `GET /api/admin/chat-rooms`: all open rooms.
+pub(super) async fn chat_rooms(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
+    let who = admin(&context, &shown, &Value::Null).await?;
+    let sessions = context.desk.open_sessions(&who, ROOMS_LIMIT).await?;
+    let rooms = context.desk.overviews(sessions).await?.iter().map(room::listed_room).collect();
+    Ok(success(StatusCode::OK, "All chat rooms fetched", rooms))
+}
+
+/// `GET /api/admin/stats`.
+pub(super) async fn stats(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
+    let who = admin(&context, &shown, &Value::Null).await?;
+    let totals = context.desk.totals(Realm::Rooms).await?;
+    let all = context.desk.accounts(&who, &[Role::Visitor, Role::Agent, Role::Admin]).await?;
+    let there = |a: &&Account| context.desk.connection_of(&a.person()).is_some();
+    let data = json!({
+        "totalUsers": context.desk.count_accounts(&who).await?,
+        "activeAgents": all.iter().filter(there).filter(|a| a.role.answers()).count(),
+        "activeChats": totals.waiting + totals.active + totals.pending,
+        "onlineUsers": all.iter().filter(there).count(),
+    });
+    Ok(success(StatusCode::OK, "Admin stats fetched", data))
+}
+
+/// `GET /api/admin/chat-stats`, with the fields of both of the original's dashboards.
+pub(super) async fn chat_stats(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
+    let who = admin(&context, &shown, &Value::Null).await?;
+    let totals = context.desk.totals(Realm::Rooms).await?;
+    let active = totals.waiting + totals.active;
+    let words = [(Status::Active, active), (Status::Pending, totals.pending), (Status::Ended, totals.ended)];
+    let counts = words.into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| json!({"_id": status_word(status), "count": n}));
+    let load = |(known, rooms): &(Known, Vec<Session>)| {
+        let id = known.account.id.as_str();
+        json!({"_id": id, "agentId": id, "agentName": known.account.username, "activeChatCount": rooms.len()})
+    };
+    let loads = context.desk.workloads(&who).await?;
+    let data = json!({
+        "statusCounts": counts.collect::<Vec<_>>(),
+        "agentWorkload": loads.iter().filter(|(_, rooms)| !rooms.is_empty()).map(load).collect::<Vec<_>>(),
+        "totalRooms": active + totals.pending + totals.ended,
+        "activeRooms": active,
+        "pendingRooms": totals.pending,
+        "closedRooms": totals.ended,
+    });
+    Ok(success(StatusCode::OK, "Chat stats fetched", data))
+}
+
+/// `GET /api/admin/agent-workloads`, and `GET /api/chat/admin/agent-workload`: whoever has most first.
+pub(super) async fn workloads(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
+    let who = admin(&context, &shown, &Value::Null).await?;
+    let loads = context.desk.workloads(&who).await?;
+    let rows = loads.iter().map(|(known, rooms)| views::workload(known, rooms)).collect();
+    Ok(success(StatusCode::OK, "Agent workloads fetched", rows))
+}
+
 /// The caller, who must be an admin.
-async fn admin(context: &Context, shown: &Shown, body: &Value) -> Result<Principal, Problem> {
+pub(super) async fn admin(context: &Context, shown: &Shown, body: &Value) -> Result<Principal, Problem> {
     let who = shown.caller(context, body).await?;
     role_required(context.desk.demand_admin(&who), "admin role required")?;
     Ok(who)

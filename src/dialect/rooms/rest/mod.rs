@@ -2,7 +2,11 @@
 
 mod admin;
 mod auth;
+mod messages;
+mod params;
 mod people;
+mod rooms;
+mod transfers;
 
 use std::convert::Infallible;
 
@@ -11,13 +15,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::dialect::Context;
 use crate::dialect::wire::filled;
 use crate::domain::error::{Error, Kind};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::Credential;
 use crate::domain::principal::{Principal, Realm};
 use crate::http::extract::{self, Unserved};
@@ -40,8 +45,31 @@ pub const PATHS: &[&str] = &[
     "GET /api/auth/agents/all",
     "GET /api/chat/online-users",
     "GET /api/chat/online-agents",
+    "POST /api/chat/rooms",
+    "GET /api/chat/rooms",
+    "GET /api/chat/rooms/agent",
+    "GET /api/chat/rooms/{id}",
+    "DELETE /api/chat/rooms/{id}",
+    "GET /api/chat/rooms/{id}/messages",
+    "GET /api/chat/rooms/{id}/search",
+    "GET /api/chat/unread-count",
+    "PATCH /api/chat/messages/{id}",
+    "DELETE /api/chat/messages/{id}",
+    "POST /api/chat/assign-agent",
+    "POST /api/chat/transfer",
+    "POST /api/chat/admin/transfer-agent",
+    "POST /api/chat/admin/{chatRoomId}/remove-agent",
+    "GET /api/chat/admin/agent-workload",
+    "GET /api/admin/stats",
+    "GET /api/admin/chat-stats",
+    "GET /api/admin/chat-rooms",
     "GET /api/admin/users",
     "PUT /api/admin/users/{userId}/status",
+    "GET /api/admin/agent-workloads",
+    "POST /api/admin/transfer-agent",
+    "POST /api/admin/assign-agent",
+    "POST /api/admin/remove-agent",
+    "POST /api/admin/transfer-agent-between-chats",
 ];
 
 /// All paths of the contract, its own 404 included.
@@ -57,14 +85,40 @@ pub fn router(context: Context) -> Router {
         .route("/api/auth/agents/all", get(people::agents_all))
         .route("/api/chat/online-users", get(people::online_users))
         .route("/api/chat/online-agents", get(people::online_agents))
-        .route("/api/admin/users", get(admin::users))
-        .route("/api/admin/users/{id}/status", put(admin::set_status))
+        .route("/api/chat/rooms", get(rooms::list).post(rooms::create))
+        .route("/api/chat/rooms/agent", get(rooms::of_agent))
+        .route("/api/chat/rooms/{id}", get(rooms::one).delete(rooms::close))
+        .route("/api/chat/rooms/{id}/messages", get(messages::list))
+        .route("/api/chat/rooms/{id}/search", get(messages::search))
+        .route("/api/chat/unread-count", get(messages::unread))
+        .route("/api/chat/messages/{id}", patch(messages::edit).delete(messages::delete))
+        .route("/api/chat/assign-agent", post(transfers::assign))
+        .route("/api/chat/transfer", post(transfers::transfer))
+        .merge(admins())
         .layer(from_fn(extract::finish::<Problem, BODY_LIMIT>))
         .route("/api/health", get(health))
         .method_not_allowed_fallback(|| async { Problem::Route })
         .fallback(|| async { Problem::Route })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(context)
+}
+
+/// What only admins may do.
+fn admins() -> Router<Context> {
+    Router::new()
+        .route("/api/chat/admin/transfer-agent", post(transfers::admin_transfer))
+        .route("/api/chat/admin/{id}/remove-agent", post(transfers::remove_by_path))
+        .route("/api/chat/admin/agent-workload", get(admin::workloads))
+        .route("/api/admin/stats", get(admin::stats))
+        .route("/api/admin/chat-stats", get(admin::chat_stats))
+        .route("/api/admin/chat-rooms", get(admin::chat_rooms))
+        .route("/api/admin/users", get(admin::users))
+        .route("/api/admin/users/{id}/status", put(admin::set_status))
+        .route("/api/admin/agent-workloads", get(admin::workloads))
+        .route("/api/admin/transfer-agent", post(transfers::admin_transfer))
+        .route("/api/admin/assign-agent", post(transfers::admin_assign))
+        .route("/api/admin/remove-agent", post(transfers::admin_remove))
+        .route("/api/admin/transfer-agent-between-chats", post(transfers::between))
 }
 
 /// `GET /api/health`: without the envelope, as the original.
@@ -172,6 +226,11 @@ fn refused(error: &Error) -> Response {
         Error::WrongPassword => (StatusCode::UNAUTHORIZED, "Invalid email or password"),
         Error::AccountExists => (StatusCode::BAD_REQUEST, "User with this email or username already exists"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "User not found"),
+        Error::SessionNotFound => (StatusCode::NOT_FOUND, "Chat room not found"),
+        Error::MessageNotFound => (StatusCode::NOT_FOUND, "Message not found"),
+        Error::AgentNotFound => (StatusCode::BAD_REQUEST, "Invalid agent or insufficient permissions"),
+        Error::SessionEnded(_) => (StatusCode::BAD_REQUEST, "Chat room is closed"),
+        Error::MessageDeleted => (StatusCode::BAD_REQUEST, "Message was deleted"),
         other => match other.kind() {
             Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),
@@ -184,6 +243,11 @@ fn refused(error: &Error) -> Response {
 
 fn failure(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({"success": false, "message": message, "data": null}))).into_response()
+}
+
+/// The id of a room, from a path or a body.
+fn room_id(named: &str) -> Result<SessionId, Problem> {
+    SessionId::parse(named).ok_or(Problem::input("Invalid chat room ID format"))
 }
 
 /// A success in the contract's envelope.
