@@ -52,6 +52,15 @@ pub enum Error {
     /// The message was taken back, and is not changed any more.
     #[error("message was deleted")]
     MessageDeleted,
+    /// No such attachment, or the caller may not know that there is.
+    #[error("attachment not found")]
+    AttachmentNotFound,
+    /// The attachment has more bytes than are taken.
+    #[error("attachment is too large")]
+    AttachmentTooLarge,
+    /// The attachment is empty, or of a kind that is not taken.
+    #[error("attachment is of a kind that is not taken")]
+    AttachmentRefused,
     /// The socket listens to as many sessions as it may.
     #[error("too many sessions on one socket")]
     TooManySessions,
@@ -122,12 +131,16 @@ impl Error {
     /// The family.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::SessionNotFound | Error::MessageNotFound | Error::AgentNotFound | Error::AccountNotFound => Kind::NotFound,
+            Error::SessionNotFound | Error::MessageNotFound | Error::AttachmentNotFound | Error::AgentNotFound | Error::AccountNotFound => {
+                Kind::NotFound
+            }
             Error::Unauthenticated | Error::WrongKey | Error::WrongPassword => Kind::Unauthenticated,
             Error::NotTheVisitor | Error::NotTheAgent | Error::InvalidToken | Error::Forbidden => Kind::Forbidden,
             Error::SessionEnded(_)
             | Error::ClientKeyReused
             | Error::MessageDeleted
+            | Error::AttachmentTooLarge
+            | Error::AttachmentRefused
             | Error::TooManySessions
             | Error::AgentUnavailable
             | Error::NobodyAvailable
@@ -147,6 +160,9 @@ impl Error {
             Error::ClientKeyReused => "CLIENT_KEY_REUSED",
             Error::MessageNotFound => "MESSAGE_NOT_FOUND",
             Error::MessageDeleted => "MESSAGE_DELETED",
+            Error::AttachmentNotFound => "ATTACHMENT_NOT_FOUND",
+            Error::AttachmentTooLarge => "ATTACHMENT_TOO_LARGE",
+            Error::AttachmentRefused => "ATTACHMENT_REFUSED",
             Error::TooManySessions => "TOO_MANY_SESSIONS",
             Error::AgentUnavailable => "AGENT_UNAVAILABLE",
             Error::NobodyAvailable => "NOBODY_AVAILABLE",

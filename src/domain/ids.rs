@@ -62,6 +62,10 @@ opaque_id!(
     LoginId
 );
 opaque_id!(
+    /// A file that a message carries. UUIDv4: 122 random bits.
+    AttachmentId
+);
+opaque_id!(
     /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
     ConnId
 );
@@ -104,6 +108,18 @@ impl EntryId {
         let (realm, id, key) = (sender.realm.name(), &sender.id, key.as_str());
         let name = format!("helpline onwards {from} {realm} {}:{id} {key}", id.len());
         Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string().into())
+    }
+}
+
+impl AttachmentId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+
+    /// Reads an id from the wire, as [`SessionId::parse`].
+    pub fn parse(text: &str) -> Option<Self> {
+        is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
     }
 }
 

@@ -5,6 +5,7 @@ pub mod desk;
 
 pub mod account;
 pub mod agent;
+pub mod attachment;
 pub mod entry;
 pub mod error;
 mod habits;

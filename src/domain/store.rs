@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::account::{Account, AccountChange, Login, PasswordHash};
 use super::agent::{Agent, Availability};
+use super::attachment::Attachments;
 use super::entry::{Draft, Entry, Head};
 use super::error::StoreError;
 use super::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
@@ -112,7 +113,7 @@ pub struct Totals {
 /// All methods may be called concurrently, from any number of nodes. Each is atomic by itself; nothing spans two calls.
 /// On [`StoreError::Timeout`] or [`StoreError::Unavailable`] of a write the outcome is unknown, and repeating it is harmless.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Attachments {
     // Sessions.
 
     /// Stores a new open session, unless one that was stored under the same key is open; then that one is answered.

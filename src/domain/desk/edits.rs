@@ -48,6 +48,14 @@ impl Desk {
         Ok((session.filter(may_see).ok_or(Error::MessageNotFound)?, message))
     }
 
+    /// Changes the message that an entry of the log names. What it carries goes with what it says, and first: the entry is done with the message.
+    pub(super) async fn carry_out_edit(&self, entry: &Entry) -> Result<Option<Entry>, Error> {
+        if let Content::Edited(Edit { message, is_deletion: true, .. }) = &entry.content {
+            self.remove_attachments_of(message).await?;
+        }
+        Ok(self.store.apply_edit(entry).await?)
+    }
+
     async fn change(&self, who: &Principal, session: Session, message: Entry, said: (Body, bool)) -> Result<(Session, Entry), Error> {
         if message.fate.is_deleted {
             return Err(Error::MessageDeleted);
@@ -62,7 +70,7 @@ impl Desk {
         let (Appended::Stored(entry) | Appended::Duplicate(entry)) = self.store.append(draft).await? else {
             return Err(Error::SessionEnded(session.id));
         };
-        let changed = self.watched(self.store.apply_edit(&entry).await.map_err(Into::into))?.ok_or(Error::MessageNotFound)?;
+        let changed = self.watched(self.carry_out_edit(&entry).await)?.ok_or(Error::MessageNotFound)?;
         self.announce.appended(Arc::new(entry));
         Ok((session, changed))
     }

@@ -66,16 +66,18 @@ impl Desk {
         }
         let author = session.introduce(author);
         self.meter(who, &author, id, &post).await?;
-        if let Some(earlier) = &post.reply_to
-            && self.messages(&session, std::slice::from_ref(earlier)).await?.is_empty()
-        {
-            return Err(Error::MessageNotFound);
-        }
+        self.check_reply(&session, &post).await?;
         self.store_message(session, author, post, EntryId::random()).await
     }
 
+    /// Makes sure that what the message answers is in the same session.
+    pub(super) async fn check_reply(&self, session: &Session, post: &Post) -> Result<(), Error> {
+        let Some(earlier) = &post.reply_to else { return Ok(()) };
+        if self.messages(session, std::slice::from_ref(earlier)).await?.is_empty() { Err(Error::MessageNotFound) } else { Ok(()) }
+    }
+
     /// Stores a message whose author may write, and announces it.
-    async fn store_message(&self, session: Session, author: Person, post: Post, id: EntryId) -> Result<Posted, Error> {
+    pub(super) async fn store_message(&self, session: Session, author: Person, post: Post, id: EntryId) -> Result<Posted, Error> {
         let Post { body, form, signed, reply_to, file, client_key } = post;
         let content = Content::Message(Message { body: body.clone(), form, signed, reply_to, file });
         let draft = Draft { session: session.id.clone(), id, at: self.now(), author, client_key, content };
@@ -154,7 +156,7 @@ impl Desk {
     }
 
     /// Refuses a post that comes too fast, unless it repeats one that is stored: a retry always gets its answer.
-    async fn meter(&self, who: &Principal, author: &Person, id: &SessionId, post: &Post) -> Result<(), Error> {
+    pub(super) async fn meter(&self, who: &Principal, author: &Person, id: &SessionId, post: &Post) -> Result<(), Error> {
         if !who.is_metered() {
             return Ok(());
         }

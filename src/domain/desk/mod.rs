@@ -9,6 +9,7 @@ mod participants;
 mod transfers;
 mod receipts;
 mod edits;
+mod attachments;
 mod agents;
 mod attendance;
 mod turns;
@@ -38,6 +39,7 @@ use turns::Turns;
 
 pub use accounts::NewAccount;
 pub use agents::Choice;
+pub use attachments::{Caption, Upload};
 pub use logins::LoggedIn;
 pub use messages::{Post, Posted};
 pub use participants::{Known, NewRoom, Overview};

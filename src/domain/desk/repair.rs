@@ -52,12 +52,13 @@ impl Desk {
         self.tend().await
     }
 
-    /// One pass over all slots, all queues and all changes of messages that are not carried out, which are short. Safe as [`Desk::repair`].
+    /// One pass over all slots, all queues, and what is left of changes of messages and of uploads, which is short. Safe as [`Desk::repair`].
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the next pass does the rest.
     pub async fn tend(&self) -> Result<(), Error> {
         self.repair_edits().await?;
+        self.sweep_attachments().await?;
         for realm in Realm::ALL {
             self.repair_slots(realm).await?;
             self.drain_queue(realm).await?;
@@ -157,7 +158,7 @@ impl Desk {
     /// Carries out changes of messages that a crash left in the log alone.
     async fn repair_edits(&self) -> Result<(), Error> {
         for edit in self.store.list_unapplied_edits(PAGE).await? {
-            self.store.apply_edit(&edit).await?;
+            self.carry_out_edit(&edit).await?;
         }
         Ok(())
     }

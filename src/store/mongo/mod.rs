@@ -8,6 +8,7 @@ mod fates;
 mod commit;
 mod heads;
 mod agents;
+mod attachments;
 mod accounts;
 mod logins;
 mod meta;
@@ -34,6 +35,7 @@ use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Tota
 use crate::domain::time::Timestamp;
 use crate::domain::topic::Reassignment;
 
+use attachments::Shelf;
 use commit::Committer;
 use entries::Log;
 
@@ -56,6 +58,7 @@ pub struct Mongo {
     accounts: Collection<Document>,
     logins: Collection<Document>,
     marks: Collection<Document>,
+    shelf: Shelf,
     meta: Collection<Document>,
     log: Log,
     committer: Committer,

@@ -11,6 +11,7 @@ use mongodb::{Client, Collection, Database, IndexModel};
 
 use crate::domain::error::StoreError;
 
+use super::attachments::Shelf;
 use super::commit::Committer;
 use super::entries::{self, Log, SESSION_SEQ};
 use super::{Mongo, accounts, agents, logins, sessions, within};
@@ -51,9 +52,11 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         agents.create_indexes(agents::indexes()).await?;
         accounts.create_indexes(accounts::indexes()).await?;
         logins.create_indexes(logins::indexes()).await?;
+        let shelf = Shelf::of(&database);
+        shelf.prepare().await?;
         let log = Log::new(messages, meta.clone(), replicated);
         log.prepare().await?;
-        Ok(Mongo { database, sessions, agents, accounts, logins, marks, meta, committer: Committer::start(log.clone()), log })
+        Ok(Mongo { database, sessions, agents, accounts, logins, marks, shelf, meta, committer: Committer::start(log.clone()), log })
     })
     .await
 }

@@ -2,10 +2,11 @@
 //!
 //! - A write is answered after the commit of its group, with `synchronous=FULL` on a write-ahead log: what was answered survives a power cut.
 //! - Reads see what was committed before they began, and never wait for the writer.
-//! - The database is `helpline.db` in the data folder. It grows by the append-only steps in `schema`.
+//! - The database is `helpline.db` in the data folder, and the contents of attachments are files beside it. It grows by the append-only steps in `schema`.
 
 mod accounts;
 mod agents;
+mod attachments;
 mod entries;
 mod fates;
 mod logins;
@@ -52,6 +53,8 @@ const PING: Duration = Duration::from_secs(2);
 pub struct Sqlite {
     writer: Writer,
     readers: Readers,
+    /// The data folder, in which attachments have one of their own.
+    folder: PathBuf,
 }
 
 /// How the writer's connection makes its commits durable.
@@ -100,7 +103,8 @@ impl Sqlite {
         let mut conn = connect(file)?;
         schema::prepare(&mut conn)?;
         let readers = Readers::open(|| connect(file))?;
-        Ok(Sqlite { writer: Writer::start(conn)?, readers })
+        let folder = file.parent().unwrap_or(file).to_owned();
+        Ok(Sqlite { writer: Writer::start(conn)?, readers, folder })
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -187,6 +187,22 @@ ALTER TABLE messages ADD COLUMN is_deleted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE messages ADD COLUMN is_applied INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX messages_edits ON messages (refers_to) WHERE kind = 'edited';
 CREATE INDEX messages_unapplied ON messages (session, seq) WHERE is_applied = 0;
+";
+
+/// What is stored of files that messages carry; their contents are in a folder.
+const ATTACHMENTS: &str = "
+CREATE TABLE attachments (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    session    TEXT    NOT NULL,
+    message    TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    mime_type  TEXT    NOT NULL,
+    size       INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    is_kept    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attachments_message ON attachments (message, id);
+CREATE INDEX attachments_unkept ON attachments (created_at, id) WHERE is_kept = 0;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

@@ -19,6 +19,7 @@ mod accounts;
 mod agents;
 mod append;
 mod assign;
+mod attachments;
 mod durable;
 mod fates;
 mod last;
@@ -100,6 +101,9 @@ macro_rules! contract_suite {
             participants::a_session_moves_with_its_participants_and_its_history,
             participants::accounts_are_found_by_many_ids,
             participants::a_held_slot_needs_neither_room_nor_presence,
+            attachments::a_content_is_read_as_it_was_written,
+            attachments::what_is_removed_is_gone_finished_or_not,
+            attachments::what_is_not_kept_is_listed_oldest_first,
             fates::receipts_are_kept_by_reader_and_only_rise,
             fates::receipts_that_race_are_all_kept,
             fates::a_message_says_what_the_last_change_in_the_log_says,
