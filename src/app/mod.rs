@@ -51,6 +51,9 @@ const LONG_REPAIR_EVERY: u64 = 60;
 /// How often lists by activity catch up with messages.
 const LISTS_EVERY: Duration = Duration::from_secs(5);
 
+/// How long a request with a file may take. A client that stops sending is given up on much sooner.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
+
 /// Runs the server until `shutdown` begins and the connections have had their time.
 ///
 /// # Errors
@@ -159,7 +162,8 @@ impl Node {
             // Only the REST paths: long polls and WebSockets last.
             let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.limits.request);
             // A path may end with a slash, as Express allows.
-            let contract = NormalizePath::trim_trailing_slash(self.contract(config, mount.realm).layer(late));
+            let contract = self.contract(config, mount.realm).layer(late).merge(self.uploads(config, mount.realm));
+            let contract = NormalizePath::trim_trailing_slash(contract);
             contracts = match mount.base.as_str() {
                 "/" => contracts.fallback_service(contract),
                 base => contracts.nest_service(base, contract),
@@ -176,15 +180,30 @@ impl Node {
             .layer(CatchPanicLayer::new())
     }
 
-    /// The REST paths of a contract.
-    fn contract(&self, config: &Config, realm: Realm) -> Router {
-        let context = Context {
+    /// What the REST handlers of all contracts work with.
+    fn context(&self, config: &Config) -> Context {
+        Context {
             desk: Arc::clone(&self.desk),
             trust: Arc::clone(&self.trust),
             environment: config.mode.name(),
+            attachment_bytes: config.limits.attachment_bytes,
             started: self.started,
             page: Arc::clone(&self.page),
-        };
+        }
+    }
+
+    /// The REST paths of a contract that take files, which takes longer.
+    fn uploads(&self, config: &Config, realm: Realm) -> Router {
+        let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, UPLOAD_LIMIT);
+        match realm {
+            Realm::Rooms => rooms::rest::uploads(self.context(config)).layer(late),
+            Realm::Support | Realm::Operators | Realm::Widget => Router::new(),
+        }
+    }
+
+    /// The REST paths of a contract.
+    fn contract(&self, config: &Config, realm: Realm) -> Router {
+        let context = self.context(config);
         match realm {
             Realm::Rooms => rooms::rest::router(context),
             Realm::Support => support::rest::router(context),

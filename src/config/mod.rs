@@ -137,6 +137,8 @@ pub struct Limits {
     pub connections: usize,
     /// `MAX_MESSAGE_BYTES`: the largest frame of a socket.
     pub message_bytes: usize,
+    /// `MAX_ATTACHMENT_BYTES`: the largest attachment.
+    pub attachment_bytes: u64,
     /// `MESSAGES_PER_MINUTE` of one visitor; `None` is no limit.
     pub messages_per_minute: Option<u32>,
     /// `HEADER_TIMEOUT_SECONDS`: how long the head of a request may take.
@@ -355,6 +357,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         connections_per_ip: some(reader.number(&vars::MAX_CONNECTIONS_PER_IP, 0..=1_000_000)),
         connections: reader.number(&vars::MAX_CONNECTIONS, 0..=10_000_000),
         message_bytes: reader.number(&vars::MAX_MESSAGE_BYTES, 1_000..=100_000_000),
+        attachment_bytes: reader.number(&vars::MAX_ATTACHMENT_BYTES, 0..=10_000_000_000),
         messages_per_minute: some(reader.number(&vars::MESSAGES_PER_MINUTE, 0..=1_000_000)),
         header: Duration::from_secs(reader.number(&vars::HEADER_TIMEOUT_SECONDS, 1..=3_600)),
         request: Duration::from_secs(reader.number(&vars::REQUEST_TIMEOUT_SECONDS, 1..=3_600)),

@@ -63,11 +63,12 @@ impl Config {
     }
 }
 
-fn limits(limits: &Limits) -> [(&'static str, String); 7] {
+fn limits(limits: &Limits) -> [(&'static str, String); 8] {
     [
         ("MAX_CONNECTIONS_PER_IP", limits.connections_per_ip.unwrap_or_default().to_string()),
         ("MAX_CONNECTIONS", limits.connections.to_string()),
         ("MAX_MESSAGE_BYTES", limits.message_bytes.to_string()),
+        ("MAX_ATTACHMENT_BYTES", limits.attachment_bytes.to_string()),
         ("MESSAGES_PER_MINUTE", limits.messages_per_minute.unwrap_or_default().to_string()),
         ("HEADER_TIMEOUT_SECONDS", limits.header.as_secs().to_string()),
         ("REQUEST_TIMEOUT_SECONDS", limits.request.as_secs().to_string()),

@@ -289,6 +289,13 @@ variables! {
             example: "1000000",
             ..PLAIN
         };
+        MAX_ATTACHMENT_BYTES: Var {
+            default: "25000000",
+            meaning: "the largest file that a message may carry, in bytes; 0 takes none",
+            expected: "a whole number from 0 to 10000000000",
+            example: "25000000",
+            ..PLAIN
+        };
         MESSAGES_PER_MINUTE: Var {
             default: "100",
             meaning: "messages that a visitor may send in a minute; 0 is no limit",

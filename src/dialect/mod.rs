@@ -63,6 +63,8 @@ pub struct Context {
     pub environment: &'static str,
     /// When this process started, for the uptime.
     pub started: Timestamp,
+    /// The largest attachment, in bytes.
+    pub attachment_bytes: u64,
     /// The page for people who open the contract's root in a browser.
     pub page: Arc<str>,
 }

@@ -119,14 +119,21 @@ pub async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Va
 ///
 /// # Errors
 /// Where there was nothing to run, or the run panicked, which is logged.
-#[allow(clippy::disallowed_methods, reason = "the task has its whole request, and ends with it")]
 pub async fn finish<P: From<Unserved>, const BODY_LIMIT: usize>(request: Request, next: Next) -> Result<Response, P> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Unserved::TooLarge)?;
     let request = Request::from_parts(parts, Body::from(body));
-    let finished = tokio::spawn(next.run(request)).await.map_err(|_| {
+    Ok(to_the_end(next.run(request)).await?)
+}
+
+/// Runs this to its end in a task of its own, also when whoever waits for it gives up.
+///
+/// # Errors
+/// A panic, which is logged.
+#[allow(clippy::disallowed_methods, reason = "the task has all it needs, and ends with it")]
+pub async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Unserved> {
+    tokio::spawn(work).await.map_err(|_| {
         tracing::error!("a panic in a request");
         Unserved::Panicked
-    });
-    Ok(finished?)
+    })
 }

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod assignment;
+mod attachments;
 mod cli;
 mod config;
 mod documents;

@@ -133,6 +133,7 @@ transcripts! {
     rooms:
     accounts,
     admin,
+    attachments,
     conversation,
     logins,
     presence,
@@ -163,7 +164,7 @@ async fn play(dialect: &str, name: &str, backend: Backend) {
     }
 }
 
-fn mongo_uri() -> String {
+pub(crate) fn mongo_uri() -> String {
     std::env::var("HELPLINE_TEST_MONGODB_URI").expect("HELPLINE_TEST_MONGODB_URI is set: run scripts/test.sh, or scripts/services.sh up")
 }
 

@@ -117,14 +117,14 @@ function headersOf(text) {
   if (!text.startsWith("[")) return [[], text];
   const end = text.indexOf("]");
   if (end < 0) throw new Error("no `]`");
-  const pairs = text
-    .slice(1, end)
-    .split(";")
-    .map((pair) => {
-      const at = pair.indexOf(":");
-      if (at < 0) throw new Error("not `Name: value`");
-      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    });
+  const pairs = [];
+  for (const part of text.slice(1, end).split(";")) {
+    const at = part.indexOf(":");
+    if (at >= 0) pairs.push([part.slice(0, at).trim(), part.slice(at + 1).trim()]);
+    // A parameter of the value before, such as a boundary.
+    else if (pairs.length > 0) pairs.at(-1)[1] += `;${part}`;
+    else throw new Error("not `Name: value`");
+  }
   return [pairs, text.slice(end + 1).trim()];
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::form_of;
 use crate::dialect::wire::{client_key, filled, text};
-use crate::domain::desk::Post;
+use crate::domain::desk::{Caption, Post};
 use crate::domain::entry::{Body, FileNote, Form, trim};
 use crate::domain::ids::EntryId;
 
@@ -24,13 +24,23 @@ pub(super) fn post(payload: &Value) -> Result<Post, BadMessage> {
         None | Some(Value::Null) => Form::Text,
         Some(word) => word.as_str().and_then(form_of).ok_or(BadMessage("INVALID_MESSAGE_TYPE"))?,
     };
-    let reply_to = match payload.get("replyTo") {
-        None | Some(Value::Null) => None,
-        Some(id) => Some(id.as_str().and_then(EntryId::parse).ok_or(BadMessage("INVALID_REPLY"))?),
-    };
+    let reply_to = reply_to(payload)?;
     let file = payload.get("metadata").filter(|m| m.is_object()).map(file).transpose()?.filter(|f| *f != FileNote::default());
     let client_key = client_key(payload).map_err(|_| BadMessage("INVALID_CLIENT_KEY"))?;
     Ok(Post { form, reply_to, file: file.map(Arc::new), ..Post::text(said, client_key) })
+}
+
+/// What is said with a file: `{content?, replyTo?, clientKey?}`.
+pub(super) fn caption(fields: &Value) -> Result<Caption, BadMessage> {
+    let body = filled(fields, "content").map(|_| content(fields)).transpose()?;
+    Ok(Caption { body, reply_to: reply_to(fields)?, client_key: client_key(fields).map_err(|_| BadMessage("INVALID_CLIENT_KEY"))? })
+}
+
+fn reply_to(payload: &Value) -> Result<Option<EntryId>, BadMessage> {
+    match payload.get("replyTo") {
+        None | Some(Value::Null) => Ok(None),
+        Some(id) => id.as_str().and_then(EntryId::parse).map(Some).ok_or(BadMessage("INVALID_REPLY")),
+    }
 }
 
 /// The text of `{content}`.

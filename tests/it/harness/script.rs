@@ -170,11 +170,16 @@ fn request(method: &str, rest: &str) -> Result<Action, String> {
 fn headers(text: &str) -> Result<(Headers, &str), String> {
     let Some(text) = text.strip_prefix('[') else { return Ok((Vec::new(), text)) };
     let (inside, rest) = text.split_once(']').ok_or("no `]`")?;
-    let pairs = inside.split(';').map(|pair| {
-        let (name, value) = pair.split_once(':').ok_or("not `Name: value`")?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
-    });
-    Ok((pairs.collect::<Result<_, String>>()?, rest.trim_start()))
+    let mut pairs: Headers = Vec::new();
+    for part in inside.split(';') {
+        match (part.split_once(':'), pairs.last_mut()) {
+            (Some((name, value)), _) => pairs.push((name.trim().to_owned(), value.trim().to_owned())),
+            // A parameter of the value before, such as a boundary.
+            (None, Some((_, value))) => value.push_str(&format!(";{part}")),
+            (None, None) => return Err("not `Name: value`".into()),
+        }
+    }
+    Ok((pairs, rest.trim_start()))
 }
 
 fn word(text: &str) -> (&str, &str) {

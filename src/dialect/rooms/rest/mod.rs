@@ -1,6 +1,7 @@
 //! The REST paths of `rooms`: routes, logins, the envelope and errors. What each path does stands in the files below.
 
 mod admin;
+mod attachments;
 mod auth;
 mod messages;
 mod params;
@@ -28,6 +29,7 @@ use crate::domain::principal::{Principal, Realm};
 use crate::http::extract::{self, Unserved};
 use crate::http::status;
 use crate::http::trust::Visit;
+use crate::http::upload::Unreadable;
 
 /// How large a body may be: 10 MB, as the original.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -52,6 +54,8 @@ pub const PATHS: &[&str] = &[
     "DELETE /api/chat/rooms/{id}",
     "GET /api/chat/rooms/{id}/messages",
     "GET /api/chat/rooms/{id}/search",
+    "POST /api/chat/rooms/{id}/attachments",
+    "GET /api/chat/attachments/{id}",
     "GET /api/chat/unread-count",
     "PATCH /api/chat/messages/{id}",
     "DELETE /api/chat/messages/{id}",
@@ -90,6 +94,7 @@ pub fn router(context: Context) -> Router {
         .route("/api/chat/rooms/{id}", get(rooms::one).delete(rooms::close))
         .route("/api/chat/rooms/{id}/messages", get(messages::list))
         .route("/api/chat/rooms/{id}/search", get(messages::search))
+        .route("/api/chat/attachments/{id}", get(attachments::download))
         .route("/api/chat/unread-count", get(messages::unread))
         .route("/api/chat/messages/{id}", patch(messages::edit).delete(messages::delete))
         .route("/api/chat/assign-agent", post(transfers::assign))
@@ -100,6 +105,16 @@ pub fn router(context: Context) -> Router {
         .method_not_allowed_fallback(|| async { Problem::Route })
         .fallback(|| async { Problem::Route })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(context)
+}
+
+/// The paths whose bodies are read piece by piece, and may take longer than any other.
+pub fn uploads(context: Context) -> Router {
+    Router::new()
+        .route("/api/chat/rooms/{id}/attachments", post(attachments::upload))
+        .method_not_allowed_fallback(|| async { Problem::Route })
+        // What is too much is told apart by part of the form.
+        .layer(DefaultBodyLimit::disable())
         .with_state(context)
 }
 
@@ -195,6 +210,16 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "The form has too much beside the file"),
+            Unreadable::Malformed => Problem::input("Malformed form"),
+            Unreadable::Stalled => Problem::Invalid(StatusCode::REQUEST_TIMEOUT, "The upload has stalled"),
+        }
+    }
+}
+
 impl From<Unserved> for Problem {
     fn from(unserved: Unserved) -> Self {
         match unserved {
@@ -228,6 +253,9 @@ fn refused(error: &Error) -> Response {
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "User not found"),
         Error::SessionNotFound => (StatusCode::NOT_FOUND, "Chat room not found"),
         Error::MessageNotFound => (StatusCode::NOT_FOUND, "Message not found"),
+        Error::AttachmentNotFound => (StatusCode::NOT_FOUND, "Attachment not found"),
+        Error::AttachmentTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Attachment is too large"),
+        Error::AttachmentRefused => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "File type is not allowed"),
         Error::AgentNotFound => (StatusCode::BAD_REQUEST, "Invalid agent or insufficient permissions"),
         Error::SessionEnded(_) => (StatusCode::BAD_REQUEST, "Chat room is closed"),
         Error::MessageDeleted => (StatusCode::BAD_REQUEST, "Message was deleted"),
