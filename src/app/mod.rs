@@ -162,7 +162,7 @@ impl Node {
             // Only the REST paths: long polls and WebSockets last.
             let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.limits.request);
             // A path may end with a slash, as Express allows.
-            let contract = self.contract(config, mount.realm).layer(late).merge(self.uploads(config, mount.realm));
+            let contract = self.contract(config, mount).layer(late).merge(self.uploads(config, mount));
             let contract = NormalizePath::trim_trailing_slash(contract);
             contracts = match mount.base.as_str() {
                 "/" => contracts.fallback_service(contract),
@@ -180,9 +180,10 @@ impl Node {
             .layer(CatchPanicLayer::new())
     }
 
-    /// What the REST handlers of all contracts work with.
-    fn context(&self, config: &Config) -> Context {
+    /// What the REST handlers of a contract work with.
+    fn context(&self, config: &Config, mount: &Mount) -> Context {
         Context {
+            base: mount.base.trim_end_matches('/').into(),
             desk: Arc::clone(&self.desk),
             trust: Arc::clone(&self.trust),
             environment: config.mode.name(),
@@ -193,18 +194,18 @@ impl Node {
     }
 
     /// The REST paths of a contract that take files, which takes longer.
-    fn uploads(&self, config: &Config, realm: Realm) -> Router {
+    fn uploads(&self, config: &Config, mount: &Mount) -> Router {
         let late = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, UPLOAD_LIMIT);
-        match realm {
-            Realm::Rooms => rooms::rest::uploads(self.context(config)).layer(late),
+        match mount.realm {
+            Realm::Rooms => rooms::rest::uploads(self.context(config, mount)).layer(late),
             Realm::Support | Realm::Operators | Realm::Widget => Router::new(),
         }
     }
 
     /// The REST paths of a contract.
-    fn contract(&self, config: &Config, realm: Realm) -> Router {
-        let context = self.context(config);
-        match realm {
+    fn contract(&self, config: &Config, mount: &Mount) -> Router {
+        let context = self.context(config, mount);
+        match mount.realm {
             Realm::Rooms => rooms::rest::router(context),
             Realm::Support => support::rest::router(context),
             Realm::Operators => operators::rest::router(context),

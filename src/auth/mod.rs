@@ -136,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("new").join("data");
         let first = load_or_create_secret(&data).unwrap();
-        assert_eq!(first.expose().len(), 64);
+        assert_eq!(first.expose().len(), 96);
         assert_eq!(load_or_create_secret(&data).unwrap(), first);
         let mode = fs::metadata(data.join("jwt-secret")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -42,14 +42,30 @@ pub trait Dialect: Send + Sync + 'static {
     /// The state of one admitted socket.
     fn converse(&self, who: Principal, handshake: Handshake) -> Box<dyn Conversation>;
 
+    /// As whom the owner of a socket reads frames of entries; they are encoded once for each such reader.
+    fn reader(&self, _who: &Principal) -> Reader {
+        Reader::Anybody
+    }
+
     /// The frame by which sockets of this contract learn of an entry; `None` where the contract has no word for it.
-    fn entry_frame(&self, entry: &Entry) -> Option<Frame>;
+    fn entry_frame(&self, entry: &Entry, reader: Reader) -> Option<Frame>;
 
     /// The frame of a signal; `None` where the contract has no word for it.
     fn signal_frame(&self, signal: &Signal) -> Option<Frame>;
 
     /// The frame that says why the server is about to close a socket.
     fn farewell(&self, why: Farewell) -> Frame;
+}
+
+/// Who reads a frame, where a contract does not show everybody the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Nobody is shown more or less than others.
+    Anybody,
+    /// Somebody who does not answer visitors.
+    Visitor,
+    /// Somebody who does.
+    Staff,
 }
 
 /// What a contract's REST handlers work with.
@@ -63,6 +79,8 @@ pub struct Context {
     pub environment: &'static str,
     /// When this process started, for the uptime.
     pub started: Timestamp,
+    /// The path under which the contract is mounted, without a slash at its end.
+    pub base: Arc<str>,
     /// The largest attachment, in bytes.
     pub attachment_bytes: u64,
     /// The page for people who open the contract's root in a browser.
@@ -131,8 +149,13 @@ pub struct Reply {
 /// One socket's side of a contract. Calls come one at a time, in the order in which they arrived.
 #[async_trait]
 pub trait Conversation: Send {
-    /// The socket is connected, and has called nothing yet.
-    async fn opened(&mut self, _desk: &Desk, _line: &dyn Line) {}
+    /// The socket is connected, and has called nothing yet. Where this fails it is done again a little later, before anything else.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn opened(&mut self, _desk: &Desk, _line: &dyn Line) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The socket's person takes part in the session since the entry numbered `after`, or does no longer: joins or leaves it.
     async fn summoned(&mut self, _desk: &Desk, _line: &dyn Line, _session: &SessionId, _after: u64) {}
@@ -159,9 +182,14 @@ pub enum Start {
     After(u64),
     /// From where the last socket of the same page left off, as far as this node knows; nothing counts as delivered by the greeting.
     LeftOff,
-    /// The same for a socket of which nobody knows whether its page is new, and which comes now: from now on where this node knows nothing of the
-    /// page, unless it has just started.
-    Again(Timestamp),
+    /// The same for a socket of which nobody knows whether its page is new: from now on where this node knows nothing of the page, unless it has
+    /// just started and the page may be older.
+    Again {
+        /// When the socket comes.
+        now: Timestamp,
+        /// Before when there was no such page.
+        since: Timestamp,
+    },
     /// From the entry after this one on; nothing counts as delivered by the greeting.
     Behind(u64),
 }

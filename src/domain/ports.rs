@@ -90,6 +90,8 @@ pub enum Signal {
         overview: Arc<Overview>,
         /// Why, in the words of who made it.
         reason: Arc<str>,
+        /// Whether this is for those who answer; others are shown no addresses.
+        to_staff: bool,
     },
     /// To an agent: a session is his now.
     Given {

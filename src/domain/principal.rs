@@ -213,6 +213,11 @@ impl Principal {
         }
     }
 
+    /// Whether the caller is one of those who say what the others do.
+    pub fn is_admin(&self) -> bool {
+        self.person().is_some_and(|p| p.role == Role::Admin)
+    }
+
     /// Whether the caller may do what those who answer may: a privileged one, an agent or an admin.
     pub fn is_staff(&self) -> bool {
         self.is_privileged() || self.person().is_some_and(|p| p.role.answers())

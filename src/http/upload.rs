@@ -35,6 +35,7 @@ pub struct Form {
 }
 
 /// A part of a form.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum Part<'a> {
     /// A field with its text.
     Text(String, String),

@@ -22,6 +22,7 @@ use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
+use crate::http::status;
 use crate::limit::Place;
 
 /// How many sessions one socket may listen to.
@@ -35,6 +36,9 @@ const TYPING_GAP_MS: i64 = 200;
 
 /// How many times in a row they are told at once.
 const TYPING_BURST: i64 = 20;
+
+/// How long a socket waits for a store that is away before it is opened again.
+const OPEN_RETRY: Duration = Duration::from_secs(1);
 
 /// How long the library may take from admitting a socket to connecting it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -166,10 +170,7 @@ impl Conn {
         }
         self.enter(own_room(&self.id));
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
-        let opening = AssertUnwindSafe(conversation.opened(&desk, &self)).catch_unwind().await;
-        if opening.is_err() {
-            tracing::error!(conn.id = %self.id, "a panic while a socket opened");
-        }
+        self.open(&desk, conversation.as_mut()).await;
         let reason = self.serve(&desk, conversation.as_mut(), &mut inbox).await;
         let leaving = AssertUnwindSafe(conversation.closed(&desk, &self, reason)).catch_unwind().await;
         if leaving.is_err() {
@@ -182,6 +183,22 @@ impl Conn {
         }
         self.stop_typing(&desk, |_, _| true);
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), reason, "socket gone");
+    }
+
+    /// Opens the conversation, and again while the store is away: nothing that the client calls could be done meanwhile.
+    #[allow(clippy::disallowed_methods, reason = "the connection's task owns this pause")]
+    async fn open(&self, desk: &Desk, conversation: &mut dyn Conversation) {
+        while self.outlet.is_open() {
+            let Ok(opened) = AssertUnwindSafe(conversation.opened(desk, self)).catch_unwind().await else {
+                return tracing::error!(conn.id = %self.id, "a panic while a socket opened");
+            };
+            match opened {
+                Err(error @ Error::Unavailable(_)) => status::log(&error),
+                Err(error) => return status::log(&error),
+                Ok(()) => return,
+            }
+            tokio::time::sleep(OPEN_RETRY).await;
+        }
     }
 
     /// Makes the socket hear broadcasts to a room, while it is connected.

@@ -9,6 +9,7 @@ mod gate;
 mod conn;
 mod departed;
 mod tails;
+mod member;
 mod roster;
 mod tail;
 mod outlet;

@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::departed::Departed;
+use super::member::{Greeting, Member, is_agent};
 use super::outlet::{Outlet, RETRY, Sent};
 use crate::dialect::wire::Frame;
-use crate::dialect::{Admission, Dialect, Joined, Start};
+use crate::dialect::{Admission, Dialect, Joined, Reader, Start};
 use crate::domain::entry::{Assignment, Content, Entry, Head};
 use crate::domain::error::{Error, StoreError};
-use crate::domain::ids::{AgentId, ConnId, SessionId};
+use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::principal::Principal;
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Store;
@@ -62,29 +63,6 @@ pub(super) struct Joining {
     pub(super) listener: Listener,
     pub(super) admission: Admission,
     pub(super) reply: oneshot::Sender<Result<Joined, Error>>,
-}
-
-/// A socket that listens.
-struct Member {
-    outlet: Outlet,
-    dialect: Arc<dyn Dialect>,
-    who: Principal,
-    /// The last entry it got, or need not get.
-    cursor: u64,
-    /// Whose page it is, by all its names, where a later socket of that page will not know what it has.
-    pages: Vec<Arc<str>>,
-    /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
-    pending: VecDeque<(u64, Option<Frame>)>,
-    /// Its greeting, while some of that is pending.
-    greeting: Option<Greeting>,
-}
-
-/// Whoever waits for a greeting to be sent. Only then can the socket ask for another, so what is pending stays small.
-struct Greeting {
-    /// How many of its frames are still pending.
-    frames: usize,
-    joined: Joined,
-    reply: oneshot::Sender<Result<Joined, Error>>,
 }
 
 /// What the registry and the tail share.
@@ -199,19 +177,20 @@ impl Tail {
         }
     }
 
-    /// Delivers the next entry to every socket that is level. Its payload is encoded once for each contract.
+    /// Delivers the next entry to every socket that is level. Its payload is encoded once for each contract, and kind of reader in it.
     fn deliver(&mut self, entry: &Entry) {
         let before = self.delivered.replace(entry.head).map(|d| d.seq);
-        let mut frames: Vec<(&'static str, Option<Frame>)> = Vec::new();
+        let mut frames: Vec<((&'static str, Reader), Option<Frame>)> = Vec::new();
         self.members.retain(|_, member| {
             if Some(member.cursor) != before || !member.pending.is_empty() {
                 return true;
             }
-            let name = member.dialect.realm().name();
-            if !frames.iter().any(|(n, _)| *n == name) {
-                frames.push((name, member.dialect.entry_frame(entry)));
+            let reader = member.reader();
+            let kind = (member.dialect.realm().name(), reader);
+            if !frames.iter().any(|(k, _)| *k == kind) {
+                frames.push((kind, member.dialect.entry_frame(entry, reader)));
             }
-            let frame = frames.iter().find(|(n, _)| *n == name).and_then(|(_, f)| f.as_ref());
+            let frame = frames.iter().find(|(k, _)| *k == kind).and_then(|(_, f)| f.as_ref());
             let stays = member.advance(entry.seq(), frame) != Sent::Gone;
             if !stays {
                 member.pages.iter().for_each(|page| self.departed.remember(&self.session, page, member.cursor));
@@ -279,13 +258,14 @@ impl Tail {
                 (if is_new { shown } else { reach }, entries)
             }
             (None, Start::LeftOff) => (self.left_off(pages, head.seq).await?, Vec::new()),
-            (None, Start::Again(now)) => {
-                let is_early = now.since(self.departed.started) < BACK_AFTER_START_MS;
+            (None, Start::Again { now, since }) => {
+                let started = self.departed.started;
+                let is_early = since < started && now.since(started) < BACK_AFTER_START_MS;
                 let reach = if is_early { Some(self.left_off(pages, head.seq).await?) } else { self.known(pages).map(|c| c.min(head.seq)) };
                 (reach.unwrap_or(head.seq), Vec::new())
             }
             (None, Start::Behind(seq)) => (seq.min(head.seq), Vec::new()),
-            (Some(member), Start::LeftOff | Start::Again(_) | Start::Behind(_)) => (member.cursor, Vec::new()),
+            (Some(member), Start::LeftOff | Start::Again { .. } | Start::Behind(_)) => (member.cursor, Vec::new()),
             (member, start @ (Start::Now | Start::Latest)) => {
                 let reach = member.map_or(head.seq, |m| m.cursor);
                 let skipped = if start == Start::Latest { head.ordinal.saturating_sub(history.into()) } else { 0 };
@@ -349,45 +329,8 @@ impl Tail {
             let Some(entries) = self.read_after(cursor, FEED_BATCH).await else { return Sent::Full };
             let Some(member) = self.members.get_mut(conn) else { return Sent::Gone };
             let due = entries.iter().filter(|e| e.seq() <= delivered);
-            member.pending.extend(due.map(|e| (e.seq(), member.dialect.entry_frame(e))));
+            let reader = member.reader();
+            member.pending.extend(due.map(|e| (e.seq(), member.dialect.entry_frame(e, reader))));
         }
-    }
-}
-
-/// Whether the caller is this agent.
-fn is_agent(who: &Principal, agent: &AgentId) -> bool {
-    who.person().is_some_and(|p| p.role.answers() && AgentId::of(p.realm, &p.id) == *agent)
-}
-
-impl Member {
-    /// Sends what is pending, as far as the buffer takes it, and moves the cursor with it.
-    fn flush(&mut self) -> Sent {
-        if let Some(done) = self.greeting.take_if(|g| g.frames == 0) {
-            let _ = done.reply.send(Ok(done.joined));
-        }
-        while let Some((seq, frame)) = self.pending.front() {
-            let sent = frame.as_ref().map_or(Sent::Buffered, |f| self.outlet.send(f));
-            if sent != Sent::Buffered {
-                return sent;
-            }
-            self.cursor = *seq;
-            self.pending.pop_front();
-            if let Some(greeting) = &mut self.greeting {
-                greeting.frames -= 1;
-            }
-            if let Some(done) = self.greeting.take_if(|g| g.frames == 0) {
-                let _ = done.reply.send(Ok(done.joined));
-            }
-        }
-        Sent::Buffered
-    }
-
-    /// Sends the frame of entry `seq`, if its contract has one, and moves the cursor if that succeeds.
-    fn advance(&mut self, seq: u64, frame: Option<&Frame>) -> Sent {
-        let sent = frame.map_or(Sent::Buffered, |f| self.outlet.send(f));
-        if sent == Sent::Buffered {
-            self.cursor = seq;
-        }
-        sent
     }
 }

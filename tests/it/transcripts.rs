@@ -134,10 +134,22 @@ transcripts! {
     accounts,
     admin,
     attachments,
+    closing,
+    company,
     conversation,
+    edits,
+    figures,
     logins,
+    messages,
+    moves,
     presence,
+    restart,
+    rooms,
+    transfer_agent,
+    transfers,
     unknown_paths,
+    unread,
+    viewing,
 }
 
 async fn play(dialect: &str, name: &str, backend: Backend) {

@@ -132,12 +132,13 @@ impl Welcome {
 #[async_trait]
 impl Conversation for Seat {
     /// The operator's page says who it is in its handshake, also when its socket has come back by itself.
-    async fn opened(&mut self, desk: &Desk, line: &dyn Line) {
+    async fn opened(&mut self, desk: &Desk, line: &dyn Line) -> Result<(), Error> {
         let asked = |name: &str| self.handshake.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         if let (Some("operator"), Some(id)) = (asked("type").as_deref(), asked("operatorId")) {
             // A refusal is said when the page does something.
             let _ = self.act_as(desk, line, &id).await;
         }
+        Ok(())
     }
 
     async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply {

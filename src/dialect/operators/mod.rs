@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::wire::{Frame, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
+use super::{Conversation, Dialect, Farewell, Handshake, Reader, Unadmitted};
 use crate::domain::agent::Availability;
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, Form, trim};
@@ -62,7 +62,7 @@ impl Dialect for Operators {
         Box::new(calls::Seat::new(who, handshake))
     }
 
-    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
+    fn entry_frame(&self, entry: &Entry, _: Reader) -> Option<Frame> {
         events::of_entry(entry)
     }
 

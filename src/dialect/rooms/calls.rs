@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::views::Eyes;
 use super::{events, room, said, status_of, views};
 use crate::dialect::wire::{Call, invalid, posted_ack, refusal, text};
 use crate::dialect::{Admission, Conversation, Line, Reply, Start, Typing};
@@ -67,8 +68,8 @@ impl Refused {
 
 #[async_trait]
 impl Conversation for Seat {
-    async fn opened(&mut self, desk: &Desk, line: &dyn Line) {
-        let Some(person) = self.who.person() else { return };
+    async fn opened(&mut self, desk: &Desk, line: &dyn Line) -> Result<(), Error> {
+        let Some(person) = self.who.person() else { return Ok(()) };
         line.attend(&Audience::Person(person.key().into()));
         if self.who.is_staff() {
             line.attend(&Audience::Agents(Realm::Rooms));
@@ -76,15 +77,15 @@ impl Conversation for Seat {
         if desk.demand_admin(&self.who).is_ok() {
             line.attend(&Audience::Admins(Realm::Rooms));
         }
-        match desk.own_sessions(&self.who).await {
-            Ok(sessions) => {
-                for session in sessions {
-                    log(self.listen(line, session, Start::Again(desk.now())).await);
-                }
+        let (now, since) = (desk.now(), desk.login_began(&self.who));
+        for session in desk.own_sessions(&self.who).await? {
+            match self.listen(line, session, Start::Again { now, since }).await {
+                // Whoever has more rooms, or was sent away this moment, has the others.
+                Err(error @ Error::Unavailable(_)) => return Err(error),
+                done => log(done),
             }
-            Err(error) => status::log(&error),
         }
-        log(desk.person_arrived(person, line.id()).await);
+        desk.person_arrived(person, line.id()).await
     }
 
     async fn summoned(&mut self, desk: &Desk, line: &dyn Line, id: &SessionId, after: u64) {
@@ -155,17 +156,32 @@ impl Seat {
     async fn join(&self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
         let failed = || Refused::input("INVALID_ROOM_ID", "Failed to join room");
         let (id, person) = (room_of(payload).ok_or_else(failed)?, self.person()?.clone());
-        let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let refuse = |e: Error| match e {
+            Error::NotTheVisitor | Error::NotTheAgent => Refused::because(&Error::SessionNotFound, "Chat room not found"),
+            other => Refused::because(&other, join_text(&other)),
+        };
+        let session = desk.join(&self.who, &person, &id).await.map_err(refuse)?;
+        let (last_seq, eyes) = (payload.get("lastSeq").and_then(Value::as_u64), self.who.clone());
+        if last_seq.is_some() {
+            // It says what it has; whatever was delivered to it before counts for nothing.
+            line.leave(desk, &id).await;
+        }
         let admission = Admission {
             session,
-            start: payload.get("lastSeq").and_then(Value::as_u64).map_or(Start::Now, Start::After),
+            start: last_seq.map_or(Start::Now, Start::After),
             history: GREETING_LIMIT,
             pages: self.pages(),
-            greeting: Box::new(|session, messages, _| vec![events::chat_history(session, messages)]),
+            greeting: Box::new(move |session, messages, _| vec![events::chat_history(session, messages, Eyes::of(&eyes))]),
         };
         // Before the greeting, so that whoever joins after it does not hear of this one.
-        desk.signal(Signal::Joined { session: id.clone(), person, at: desk.now() }, line.id());
-        let joined = line.join(admission).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        desk.signal(Signal::Joined { session: id.clone(), person: person.clone(), at: desk.now() }, line.id());
+        let joined = match line.join(admission).await {
+            Ok(joined) => joined,
+            Err(error) => {
+                desk.signal(Signal::Left { session: id, person, at: desk.now(), reason: "left room" }, line.id());
+                return Err(Refused::because(&error, join_text(&error)));
+            }
+        };
         Ok(json!({"ok": true, "chatRoomId": id.as_str(), "headSeq": joined.reach}))
     }
 
@@ -217,7 +233,10 @@ impl Seat {
 
     /// `set-active-chat`: the room that the page shows, or none.
     async fn view(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) -> Result<Value, Refused> {
-        let to = room_of(payload);
+        let to = match payload.get("chatRoomId") {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(room_of(payload).ok_or_else(|| Refused::input("INVALID_ROOM_ID", "Chat room not found").quietly())?),
+        };
         let from = self.viewed.take();
         let looked = desk.look_at(&self.who, line.id(), from.as_ref(), to.as_ref()).await;
         looked.map_err(|e| Refused::because(&e, "Chat room not found").quietly())?;
@@ -228,7 +247,7 @@ impl Seat {
     /// `edit-message`: `message-edited` to the room.
     async fn edit(&self, desk: &Desk, payload: &Value) -> Result<Value, Refused> {
         let id = message_of(payload).ok_or_else(|| Refused::input("INVALID_MESSAGE_ID", "Message not found"))?;
-        let body = said::content(payload).map_err(|e| Refused::input(e.0, "Content is required"))?;
+        let body = said::content(payload).map_err(|e| Refused::input(e.0, said::content_text(&e)))?;
         let edited = desk.edit_message(&self.who, &id, body).await;
         let (_, message) = edited.map_err(|e| Refused::because(&e, change_text(&e)))?;
         Ok(json!({"ok": true, "id": id.as_str(), "seq": message.fate.edit_seq}))
@@ -247,7 +266,7 @@ impl Seat {
         let id = room_of(payload).ok_or_else(|| Refused::because(&Error::SessionNotFound, "Chat room not found"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64).unwrap_or(0);
         let resumed = desk.resume(&self.who, &id, last_seq).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
-        let entries: Vec<Value> = resumed.entries.iter().map(room::resumed_entry).collect();
+        let entries: Vec<Value> = resumed.entries.iter().map(|e| room::resumed_entry(e, Eyes::of(&self.who))).collect();
         Ok(json!({"ok": true, "entries": entries, "headSeq": resumed.head_seq, "complete": resumed.complete}))
     }
 
@@ -304,7 +323,7 @@ fn message_of(payload: &Value) -> Option<EntryId> {
 
 fn join_text(error: &Error) -> &'static str {
     match error {
-        Error::SessionNotFound | Error::NotTheVisitor | Error::NotTheAgent => "Chat room not found",
+        Error::SessionNotFound => "Chat room not found",
         Error::Forbidden => "Access denied to chat room",
         Error::RateLimited { .. } => "Too many requests",
         _ => "Failed to join room",

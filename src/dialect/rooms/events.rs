@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::room;
+use super::views::Eyes;
 use crate::dialect::wire::Frame;
 use crate::domain::entry::Entry;
 use crate::domain::ids::SessionId;
@@ -27,13 +28,14 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
             let receipt = json!({"messageId": message.id.as_str(), "status": status, "userId": reader.id});
             Some(Frame::new("message-status-updated", &receipt))
         }
-        Signal::Reassigned { overview, reason } => {
+        Signal::Reassigned { overview, reason, to_staff } => {
             let action = overview.session.agent.as_ref().map_or("agent-removed", |_| "agent-assigned");
-            let updated = json!({"chatRoom": room::room(overview), "action": action, "reason": reason});
+            let eyes = if *to_staff { Eyes::Staff } else { Eyes::Person(None) };
+            let updated = json!({"chatRoom": room::room(overview, eyes), "action": action, "reason": reason});
             Some(Frame::new("chat-room-updated", &updated))
         }
         Signal::Given { overview, reason } => {
-            Some(Frame::new("agent-assignment-received", &json!({"chatRoom": room::room(overview), "reason": reason})))
+            Some(Frame::new("agent-assignment-received", &json!({"chatRoom": room::room(overview, Eyes::Staff), "reason": reason})))
         }
         Signal::Taken { session, former, reason, at } => {
             let removed = json!({
@@ -55,8 +57,8 @@ fn of_person(session: &SessionId, person: &Person) -> Value {
 }
 
 /// The messages that greet a socket which joins a room.
-pub(super) fn chat_history(session: &Session, messages: &[Entry]) -> Frame {
-    Frame::new("chat-history", &json!({"chatRoomId": session.id.as_str(), "messages": room::history(messages, &[])}))
+pub(super) fn chat_history(session: &Session, messages: &[Entry], eyes: Eyes<'_>) -> Frame {
+    Frame::new("chat-history", &json!({"chatRoomId": session.id.as_str(), "messages": room::history(messages, &[], eyes)}))
 }
 
 /// Everybody who is there, as far as the caller may know.

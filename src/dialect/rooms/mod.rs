@@ -13,7 +13,7 @@ mod views;
 use async_trait::async_trait;
 
 use super::wire::{Frame, filled};
-use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
+use super::{Conversation, Dialect, Farewell, Handshake, Reader, Unadmitted};
 use crate::domain::agent::Availability;
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, Form};
@@ -21,6 +21,7 @@ use crate::domain::ports::{Credential, Signal};
 use crate::domain::principal::{Principal, Realm, Role};
 use crate::domain::session::Status;
 use crate::domain::topic::SessionKind;
+use views::Eyes;
 
 /// The departments that the contract knows; the first is that of people of whom nothing else is known.
 const DEPARTMENTS: &[&str] = &["unknown", "technical_support", "billing", "sales", "general_support", "account_management", "other"];
@@ -50,8 +51,12 @@ impl Dialect for Rooms {
         Box::new(calls::Seat::new(who))
     }
 
-    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
-        room::of_entry(entry)
+    fn reader(&self, who: &Principal) -> Reader {
+        if who.is_staff() { Reader::Staff } else { Reader::Visitor }
+    }
+
+    fn entry_frame(&self, entry: &Entry, reader: Reader) -> Option<Frame> {
+        room::of_entry(entry, Eyes::of_reader(reader))
     }
 
     fn signal_frame(&self, signal: &Signal) -> Option<Frame> {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::views::{author, member};
+use super::views::{Eyes, author, creator, member};
 use super::{kind_word, message_type, role_word, status_word};
 use crate::dialect::wire::Frame;
 use crate::domain::desk::Overview;
-use crate::domain::entry::{Content, Entry, FileNote, Receipt};
+use crate::domain::entry::{Content, Entry, FileNote, Form, Receipt};
 use crate::domain::ids::AgentId;
 use crate::domain::session::{Session, Status};
 use crate::domain::topic::Topic;
@@ -15,20 +15,17 @@ use crate::domain::topic::Topic;
 pub(super) const DELETED: &str = "This message was deleted";
 
 /// A room with its people filled in.
-pub(super) fn room(overview: &Overview) -> Value {
-    let mut view = listed_room(overview);
-    let creator = overview.person(&overview.session.visitor.id).map(|known| {
-        let account = &known.account;
-        json!({"_id": account.id.as_str(), "username": account.username, "email": account.email, "role": role_word(account.role)})
-    });
-    put(&mut view, "createdBy", creator);
+pub(super) fn room(overview: &Overview, eyes: Eyes<'_>) -> Value {
+    let mut view = listed_room(overview, eyes);
+    put(&mut view, "createdBy", overview.person(&overview.session.visitor.id).map(|known| creator(known, eyes)));
     view
 }
 
 /// A room as lists show it: who opened it is an id.
-pub(super) fn listed_room(overview: &Overview) -> Value {
+pub(super) fn listed_room(overview: &Overview, eyes: Eyes<'_>) -> Value {
     let session = &overview.session;
-    let participants: Vec<Value> = session.participants.iter().filter_map(|p| overview.person(&p.id)).map(member).collect();
+    let participants: Vec<Value> =
+        session.participants.iter().filter_map(|p| overview.person(&p.id)).map(|known| member(known, eyes)).collect();
     let last = overview.last.as_ref();
     let mut view = json!({
         "_id": session.id.as_str(),
@@ -36,7 +33,7 @@ pub(super) fn listed_room(overview: &Overview) -> Value {
         "status": status_word(session.status),
         "participants": participants,
         "createdBy": session.visitor.id,
-        "lastActivity": last.map_or(session.updated_at, |m| m.at.max(session.updated_at)).iso(),
+        "lastActivity": overview.active_at().iso(),
         "isActive": is_active(session.status),
         "metadata": metadata(session.topic.as_deref()),
         "transferHistory": transfers(session),
@@ -44,7 +41,7 @@ pub(super) fn listed_room(overview: &Overview) -> Value {
         "updatedAt": session.updated_at.iso(),
         "__v": 0,
     });
-    let agent = session.agent.as_ref().map(|a| overview.person(a.id.in_realm()).map_or(Value::Null, member));
+    let agent = session.agent.as_ref().map(|a| overview.person(a.id.in_realm()).map_or(Value::Null, |known| member(known, eyes)));
     put(&mut view, "assignedAgent", agent.or_else(|| (!session.transfers.is_empty()).then_some(Value::Null)));
     put(&mut view, "lastMessage", last.map(last_message));
     put(&mut view, "name", session.topic.as_ref().and_then(|t| t.name.as_deref()).map(Value::from));
@@ -53,7 +50,7 @@ pub(super) fn listed_room(overview: &Overview) -> Value {
 
 /// A room as its agent's list shows it: he is an id.
 pub(super) fn agents_room(overview: &Overview) -> Value {
-    let mut view = listed_room(overview);
+    let mut view = listed_room(overview, Eyes::Staff);
     put(&mut view, "assignedAgent", overview.session.agent.as_ref().map(|a| a.id.in_realm().into()));
     view
 }
@@ -114,7 +111,7 @@ fn last_message(entry: &Entry) -> Value {
 }
 
 /// A message as events show it: what it answers is an id.
-pub(super) fn message(entry: &Entry) -> Value {
+pub(super) fn message(entry: &Entry, eyes: Eyes<'_>) -> Value {
     let fate = &entry.fate;
     let read: Vec<&Receipt> = fate.receipts.iter().filter(|r| r.read_at.is_some()).collect();
     let status = match (read.is_empty(), fate.receipts.is_empty()) {
@@ -127,9 +124,10 @@ pub(super) fn message(entry: &Entry) -> Value {
     let mut view = json!({
         "_id": entry.id.as_str(),
         "chatRoomId": entry.session.as_str(),
-        "senderId": author(&entry.author),
+        "senderId": author(&entry.author, eyes),
         "content": said.map(|m| m.body.as_str()),
-        "messageType": said.map(|m| message_type(m.form)),
+        // What is deleted shows as a text, whatever it was.
+        "messageType": said.map(|m| message_type(if fate.is_deleted { Form::Text } else { m.form })),
         "status": status,
         "isEdited": fate.edited_at.is_some(),
         // In an array of the original every row has an id of its own; here the reader's will do.
@@ -147,13 +145,13 @@ pub(super) fn message(entry: &Entry) -> Value {
 }
 
 /// Messages as histories show them: what they answer is filled in, as far as it is among `answered` or themselves.
-pub(super) fn history(messages: &[Entry], answered: &[Entry]) -> Vec<Value> {
+pub(super) fn history(messages: &[Entry], answered: &[Entry], eyes: Eyes<'_>) -> Vec<Value> {
     let view = |entry: &Entry| {
-        let mut view = message(entry);
+        let mut view = message(entry, eyes);
         let reply_to = entry.message().and_then(|m| m.reply_to.as_ref());
         let found = reply_to.and_then(|id| answered.iter().chain(messages).find(|m| m.id == *id));
         if let Some(found) = found {
-            put(&mut view, "replyTo", Some(message(found)));
+            put(&mut view, "replyTo", Some(message(found, eyes)));
         }
         view
     };
@@ -169,15 +167,15 @@ fn file(note: &FileNote) -> Value {
 }
 
 /// How the sockets of a room learn of an entry. Who answers is told beside the log, and the end not at all (document 002).
-pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
+pub(super) fn of_entry(entry: &Entry, eyes: Eyes<'_>) -> Option<Frame> {
     match &entry.content {
         Content::Message(_) => {
             let sender = json!({"id": entry.author.id, "username": entry.author.name, "role": role_word(entry.author.role)});
-            Some(Frame::new("new-message", &json!({"message": message(entry), "sender": sender})))
+            Some(Frame::new("new-message", &json!({"message": message(entry, eyes), "sender": sender})))
         }
         Content::Edited(edit) => {
-            let event = if edit.is_deletion { "message-deleted" } else { "message-edited" };
-            Some(Frame::new(event, &changed(entry)))
+            let changed = changed(entry);
+            Some(if edit.is_deletion { Frame::new("message-deleted", &changed) } else { Frame::new("message-edited", &changed) })
         }
         Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) => None,
     }
@@ -193,10 +191,10 @@ fn changed(entry: &Entry) -> Value {
 }
 
 /// What a resuming client gets of an entry: a message as in `new-message`, else its kind; always with `type` and `seq`.
-pub(super) fn resumed_entry(entry: &Entry) -> Value {
+pub(super) fn resumed_entry(entry: &Entry, eyes: Eyes<'_>) -> Value {
     let (seq, at) = (entry.seq(), entry.at.iso());
     let mut view = match &entry.content {
-        Content::Message(_) => message(entry),
+        Content::Message(_) => message(entry, eyes),
         Content::Edited(_) => changed(entry),
         Content::Assigned(made) => {
             let agent = made.agent.as_ref().map(|a| a.id.in_realm());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::form_of;
 use crate::dialect::wire::{client_key, filled, text};
 use crate::domain::desk::{Caption, Post};
-use crate::domain::entry::{Body, FileNote, Form, trim};
+use crate::domain::entry::{Body, BodyError, FileNote, Form, trim};
 use crate::domain::ids::EntryId;
 
 /// The longest text of a field beside a message, in bytes.
@@ -46,7 +46,18 @@ fn reply_to(payload: &Value) -> Result<Option<EntryId>, BadMessage> {
 /// The text of `{content}`.
 pub(super) fn content(payload: &Value) -> Result<Body, BadMessage> {
     let said = text(payload, "content").map(trim).ok_or(BadMessage("INVALID_MESSAGE"))?;
-    Body::parse(said, Body::MAX_BYTES).map_err(|_| BadMessage("INVALID_MESSAGE"))
+    Body::parse(said, Body::MAX_BYTES).map_err(|e| match e {
+        BodyError::Blank => BadMessage("INVALID_MESSAGE"),
+        BodyError::TooLong => BadMessage("MESSAGE_TOO_LONG"),
+    })
+}
+
+/// What is wrong with a content, in words.
+pub(super) fn content_text(bad: &BadMessage) -> &'static str {
+    match bad.0 {
+        "MESSAGE_TOO_LONG" => "Content is too long",
+        _ => "Content is required",
+    }
 }
 
 /// What a message tells of a file. Other fields are dropped, as the original's schema did.

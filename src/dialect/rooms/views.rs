@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{DEPARTMENTS, role_word};
+use crate::dialect::Reader;
 use crate::dialect::wire::without;
 use crate::domain::account::{Account, Login};
 use crate::domain::desk::{Desk, Known};
 use crate::domain::ids::ConnId;
-use crate::domain::principal::{Person, Role};
+use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 
@@ -69,22 +70,61 @@ pub(super) fn online_user(account: &Account, conn: &ConnId) -> Value {
     })
 }
 
+/// Whose eyes a document is for. Who answers sees the addresses of all, others their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Eyes<'a> {
+    /// Of somebody who answers.
+    Staff,
+    /// Of this person; of anybody else where it is not said.
+    Person(Option<&'a str>),
+}
+
+impl<'a> Eyes<'a> {
+    /// Of the caller.
+    pub(super) fn of(who: &'a Principal) -> Self {
+        if who.is_staff() { Eyes::Staff } else { Eyes::Person(who.person().map(|p| &*p.id)) }
+    }
+
+    /// Of whoever reads a frame.
+    pub(super) fn of_reader(reader: Reader) -> Self {
+        match reader {
+            Reader::Staff => Eyes::Staff,
+            Reader::Visitor | Reader::Anybody => Eyes::Person(None),
+        }
+    }
+
+    /// The document of the person with this id, as these eyes see it.
+    fn on(self, id: &str, document: Value) -> Value {
+        match self {
+            Eyes::Person(own) if own != Some(id) => without(document, "email"),
+            Eyes::Staff | Eyes::Person(_) => document,
+        }
+    }
+}
+
 /// Somebody beside a room: who takes part, and who answers.
-pub(super) fn member(known: &Known) -> Value {
+pub(super) fn member(known: &Known, eyes: Eyes<'_>) -> Value {
     let account = &known.account;
-    json!({
+    let view = json!({
         "_id": account.id.as_str(),
         "username": account.username,
         "email": account.email,
         "role": role_word(account.role),
         "status": account.status.name(),
         "isOnline": known.is_here,
-    })
+    });
+    eyes.on(account.id.as_str(), view)
+}
+
+/// Who opened a room.
+pub(super) fn creator(known: &Known, eyes: Eyes<'_>) -> Value {
+    author(&known.account.person(), eyes)
 }
 
 /// Somebody beside what he said, as he was then.
-pub(super) fn author(person: &Person) -> Value {
-    json!({"_id": person.id, "username": person.name, "email": person.email, "role": role_word(person.role)})
+pub(super) fn author(person: &Person, eyes: Eyes<'_>) -> Value {
+    let view = json!({"_id": person.id, "username": person.name, "email": person.email, "role": role_word(person.role)});
+    eyes.on(&person.id, view)
 }
 
 /// An agent with the rooms that he answers.

@@ -11,7 +11,7 @@ pub mod rest;
 use async_trait::async_trait;
 
 use super::wire::{Frame, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
+use super::{Conversation, Dialect, Farewell, Handshake, Reader, Unadmitted};
 use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, trim};
 use crate::domain::ports::Signal;
@@ -49,7 +49,7 @@ impl Dialect for Support {
         Box::new(calls::Seat::new(who))
     }
 
-    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
+    fn entry_frame(&self, entry: &Entry, _: Reader) -> Option<Frame> {
         events::of_entry(entry)
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::wire::{Frame, filled, handshake_credential};
-use super::{Conversation, Dialect, Farewell, Handshake, Unadmitted};
+use super::{Conversation, Dialect, Farewell, Handshake, Reader, Unadmitted};
 use crate::domain::desk::Desk;
 use crate::domain::entry::Entry;
 use crate::domain::ports::Signal;
@@ -51,7 +51,7 @@ impl Dialect for Widget {
         Box::new(calls::Seat::new(who, &handshake))
     }
 
-    fn entry_frame(&self, entry: &Entry) -> Option<Frame> {
+    fn entry_frame(&self, entry: &Entry, _: Reader) -> Option<Frame> {
         events::of_entry(entry)
     }
 

@@ -24,6 +24,11 @@ impl Attendance {
         self.here.lock().unwrap_or_else(PoisonError::into_inner).contains_key(who)
     }
 
+    /// How many there are whose key begins so.
+    pub(super) fn count(&self, beginning: &str) -> usize {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|who| who.starts_with(beginning)).count()
+    }
+
     /// Forgets a connection; answers whether it was the last one.
     pub(super) fn left(&self, who: &str, conn: &ConnId) -> bool {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::domain::entry::{Body, Content, Draft, Edit, Entry};
 use crate::domain::error::Error;
 use crate::domain::ids::EntryId;
-use crate::domain::principal::{Principal, Role};
+use crate::domain::principal::Principal;
 use crate::domain::session::Session;
 use crate::domain::store::Appended;
 
@@ -31,7 +31,7 @@ impl Desk {
     /// As [`Desk::edit_message`].
     pub async fn delete_message(&self, who: &Principal, id: &EntryId, instead: Body) -> Result<(Session, Entry), Error> {
         let (session, message) = self.message_for(who, id).await?;
-        if !is_own(who, &message) && !is_admin(who) {
+        if !is_own(who, &message) && !who.is_admin() {
             return Err(Error::Forbidden);
         }
         match self.change(who, session.clone(), message.clone(), (instead, true)).await {
@@ -44,7 +44,7 @@ impl Desk {
     pub(super) async fn message_for(&self, who: &Principal, id: &EntryId) -> Result<(Session, Entry), Error> {
         let message = self.store.find_message(id).await?.ok_or(Error::MessageNotFound)?;
         let session = self.store.find_session(&message.session).await?;
-        let may_see = |s: &Session| s.admits(who) || (is_admin(who) && s.realm == who.realm());
+        let may_see = |s: &Session| s.admits(who) || (who.is_admin() && s.realm == who.realm());
         Ok((session.filter(may_see).ok_or(Error::MessageNotFound)?, message))
     }
 
@@ -78,8 +78,4 @@ impl Desk {
 
 fn is_own(who: &Principal, message: &Entry) -> bool {
     who.person().is_some_and(|p| p.realm == message.author.realm && p.id == message.author.id)
-}
-
-fn is_admin(who: &Principal) -> bool {
-    who.person().is_some_and(|p| p.role == Role::Admin)
 }

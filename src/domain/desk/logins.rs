@@ -11,6 +11,7 @@ use crate::domain::error::Error;
 use crate::domain::ids::{LoginId, random_secret};
 use crate::domain::ports::Verdict;
 use crate::domain::principal::{Peer, Principal, Realm};
+use crate::domain::time::Timestamp;
 
 /// How long a login lasts from its beginning, used or not: 24 hours (document 002).
 const LOGIN_MS: i64 = 24 * 3_600 * 1_000;
@@ -100,6 +101,11 @@ impl Desk {
             let _ = self.revoked.send(id);
         }
         Ok(())
+    }
+
+    /// When the caller's login began; now, where none proves it.
+    pub fn login_began(&self, who: &Principal) -> Timestamp {
+        who.expires().filter(|_| who.login().is_some()).map_or_else(|| self.now(), |end| end.plus_ms(-LOGIN_MS))
     }
 
     /// Waits until the caller's login is taken back; for ever where none proves it.

@@ -12,6 +12,7 @@ use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Appended;
+use crate::domain::time::Timestamp;
 use crate::domain::topic::{SessionKind, Topic};
 
 /// How many sessions of a person are listed at most.
@@ -51,6 +52,11 @@ pub struct Overview {
 }
 
 impl Overview {
+    /// When something was last done or said.
+    pub fn active_at(&self) -> Timestamp {
+        self.last.as_ref().map_or(self.session.updated_at, |last| last.at.max(self.session.updated_at))
+    }
+
     /// The person with this id.
     pub fn person(&self, id: &str) -> Option<&Known> {
         self.people.iter().find(|p| p.account.id.as_str() == id)
@@ -58,8 +64,8 @@ impl Overview {
 }
 
 impl Desk {
-    /// Opens a session for the caller and whomever he invites. One of support waits for an agent, who is looked for at once, and begins with its
-    /// subject as a message of the caller.
+    /// Opens a session for the caller and whomever he invites. It begins with its subject, where it has one, as a message of the caller; one of
+    /// support waits for an agent, who is looked for at once.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] for callers without an account; [`Error::AccountNotFound`] where somebody invited has none;
@@ -73,10 +79,13 @@ impl Desk {
             Some(agent) => Some(self.staff(creator.realm, &agent).await?),
             None => None,
         };
-        let mut session = Session { kind, ..Session::open(creator.clone(), self.now()) };
-        if kind != SessionKind::Support {
-            session.status = Status::Active;
-        }
+        let status = match (kind, &agent) {
+            (SessionKind::Support, None) => Status::Waiting,
+            // In no queue, from which somebody else could be given it first.
+            (SessionKind::Support, Some(_)) => Status::Pending,
+            (SessionKind::Direct | SessionKind::Group, _) => Status::Active,
+        };
+        let mut session = Session { kind, status, ..Session::open(creator.clone(), self.now()) };
         for person in invited {
             if !session.has(&person) {
                 session.participants.push(person);
@@ -193,19 +202,23 @@ impl Desk {
         let reason = made.reason.clone().unwrap_or_default();
         let agent_key = |agent: &AgentId| format!("{}:{}", session.realm.name(), agent.in_realm());
         let person = |key: String| Audience::Person(key.into());
-        let mut to: Vec<Audience> = session.participants.iter().map(|p| person(p.key())).collect();
-        to.push(Audience::Admins(session.realm));
-        to.extend(made.former.as_ref().map(|former| person(agent_key(former))));
-        let whole = [Audience::Session(session.id.clone())];
+        let mut staff = vec![Audience::Admins(session.realm)];
+        staff.extend(made.former.iter().map(|former| person(agent_key(former))));
+        let (agents, others): (Vec<&Person>, Vec<&Person>) = session.participants.iter().partition(|p| p.role.answers());
+        staff.extend(agents.into_iter().map(|p| person(p.key())));
+        let others: Vec<Audience> = others.into_iter().map(|p| person(p.key())).collect();
         if let (Some(former), None) = (&made.former, &made.agent) {
             let at = entry.at;
             let taken = Signal::Taken { session: session.id.clone(), former: former.clone(), reason: Arc::clone(&reason), at };
-            let everybody: Vec<Audience> = whole.into_iter().chain(to.iter().cloned()).collect();
-            self.announce.signal(&everybody, taken, None);
+            // The former agent's sockets may have left already.
+            self.announce.signal(&[Audience::Session(session.id.clone()), person(agent_key(former))], taken, None);
             let dismissed = Signal::Dismissed { session: session.id.clone(), reason: Arc::clone(&reason) };
             self.announce.signal(&[person(agent_key(former))], dismissed, None);
         }
-        self.announce.signal(&to, Signal::Reassigned { overview: Arc::clone(&overview), reason: Arc::clone(&reason) }, None);
+        for (to, to_staff) in [(staff, true), (others, false)] {
+            let changed = Signal::Reassigned { overview: Arc::clone(&overview), reason: Arc::clone(&reason), to_staff };
+            self.announce.signal(&to, changed, None);
+        }
         if let Some(agent) = &made.agent {
             self.announce.signal(&[person(agent_key(&agent.id))], Signal::Given { overview, reason }, None);
         }

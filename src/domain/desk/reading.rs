@@ -121,7 +121,8 @@ impl Desk {
         Ok(page)
     }
 
-    /// A page of messages as wanted; those of a kind among the first 10,000 messages.
+    /// A page of messages as wanted; those of a kind among the first 10,000 messages, or the last ones where the newest
+    /// comes first.
     ///
     /// # Errors
     /// As [`Desk::session`].
@@ -182,20 +183,23 @@ impl Desk {
         only.text = only.text.map(|t| t.to_lowercase());
         let fits = |entry: &Entry| only.admits(entry, &session);
         // Only the wanted page is kept: its first messages, or its last ones.
-        let (mut found, mut total, mut after) = (VecDeque::new(), 0_u64, 0);
+        let begin = if newest_first { self.store.head(&session.id).await?.ordinal.saturating_sub(SEARCHED) } else { 0 };
+        let (mut found, mut total, mut after, mut bytes) = (VecDeque::new(), 0_u64, begin, 0);
         let (skipped, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), limit as usize);
-        while after < SEARCHED {
+        while after < begin.saturating_add(SEARCHED) {
             let page = self.store.list_messages(&session.id, after, HISTORY_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.head.ordinal;
             for message in page.into_iter().filter(&fits) {
                 total += 1;
                 if newest_first {
+                    bytes += size(&message);
                     found.push_back(message);
-                    if found.len() > skipped.saturating_add(limit).min(SEARCHED_KEPT) {
-                        found.pop_front();
+                    while found.len() > skipped.saturating_add(limit).min(SEARCHED_KEPT) || (bytes > HISTORY_BYTES && found.len() > 1) {
+                        bytes -= found.pop_front().as_ref().map_or(0, size);
                     }
-                } else if total > offset && found.len() < limit {
+                } else if total > offset && found.len() < limit && bytes < HISTORY_BYTES {
+                    bytes += size(&message);
                     found.push_back(message);
                 }
             }

@@ -41,7 +41,11 @@ impl Viewers {
 
     fn of(&self, session: &SessionId) -> Vec<Person> {
         let of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        of.get(session).map(|viewers| viewers.values().cloned().collect()).unwrap_or_default()
+        // Somebody with several devices is one viewer.
+        let mut viewers: Vec<Person> = of.get(session).map(|viewers| viewers.values().cloned().collect()).unwrap_or_default();
+        viewers.sort_by_key(Person::key);
+        viewers.dedup_by_key(|v| v.key());
+        viewers
     }
 }
 
@@ -108,7 +112,7 @@ impl Desk {
         }
     }
 
-    /// How many messages of others the caller has not read, in each of his open sessions and in their order. Admins, who are not expected to read
+    /// How many messages of others, which they have not taken back, the caller has not read, in each of his open sessions and in their order. Admins, who are not expected to read
     /// them, are told 0.
     ///
     /// # Errors
@@ -122,13 +126,13 @@ impl Desk {
         self.count_unread(person, ids).await
     }
 
-    /// The same of one session, open or not.
+    /// The same of one session, open or not; admins are told 0 of any.
     ///
     /// # Errors
     /// As [`Desk::session`].
     pub async fn unread_count(&self, who: &Principal, id: &SessionId) -> Result<u64, Error> {
-        let session = self.session(who, id).await?;
         let Some(person) = who.person().filter(|p| p.role != Role::Admin) else { return Ok(0) };
+        let session = self.session(who, id).await?;
         let counts = self.count_unread(person, vec![session.id]).await?;
         Ok(counts.first().map_or(0, |(_, n)| *n))
     }
@@ -150,7 +154,7 @@ impl Desk {
             let page = self.store.list_messages(id, after, PAGE).await?;
             for message in &page {
                 after = message.head.ordinal;
-                if !is_by(message, person) && !has_read(message, person) {
+                if !is_by(message, person) && !has_read(message, person) && !message.fate.is_deleted {
                     unread += 1;
                 } else if unread == 0 {
                     read = after;

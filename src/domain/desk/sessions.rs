@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Desk;
-use super::accounts::allow_admin;
 use super::callers::allow_staff;
 use super::messages::allow_author;
 use crate::domain::entry::{Body, Content, Draft, Head};
@@ -140,7 +139,7 @@ impl Desk {
     pub async fn session(&self, who: &Principal, id: &SessionId) -> Result<Session, Error> {
         match self.store.find_session(id).await? {
             Some(session) if session.admits(who) => Ok(session),
-            Some(session) if session.realm == who.realm() && allow_admin(who).is_ok() => Err(Error::Forbidden),
+            Some(session) if session.realm == who.realm() && who.is_admin() => Err(Error::Forbidden),
             _ => Err(Error::SessionNotFound),
         }
     }
@@ -160,7 +159,7 @@ impl Desk {
         let takes_part = session.visitor.is(person) || session.has(person) || session.is_answered_by(person);
         let fits = takes_part || (person.role == Role::System && who.is_privileged());
         if !fits || !session.admits(who) {
-            return Err(if allow_admin(who).is_ok() { Error::Forbidden } else { refused });
+            return Err(if who.is_admin() { Error::Forbidden } else { refused });
         }
         allow_author(who, person, &session)?;
         Ok(session)
@@ -202,7 +201,7 @@ impl Desk {
     pub async fn close_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Closed, Error> {
         allow_staff(who)?;
         let found = self.store.find_session(id).await?.filter(|s| s.realm == who.realm());
-        let session = found.filter(|s| s.admits(who) || allow_admin(who).is_ok()).ok_or(Error::SessionNotFound)?;
+        let session = found.filter(|s| s.admits(who) || who.is_admin()).ok_or(Error::SessionNotFound)?;
         self.end(who, session, Ending { reason: reason.into(), author: None, note: None }).await
     }
 

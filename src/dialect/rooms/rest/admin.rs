@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Input, PathId, Problem, Shown, role_required, success};
 use crate::dialect::Context;
+use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{room, status_of, status_word, views};
 use crate::dialect::wire::{filled, without};
-use crate::domain::account::Account;
 use crate::domain::desk::Known;
 use crate::domain::ids::AccountId;
 use crate::domain::principal::{Principal, Realm, Role};
@@ -36,7 +36,7 @@ pub(super) async fn set_status(
     let who = admin(&context, &shown, &body).await?;
     let said = filled(&body, "status").ok_or(Problem::input("User ID and status are required"))?;
     let status = status_of(said).ok_or(Problem::input("Invalid status"))?;
-    let account = context.desk.declare_status(&who, &AccountId::stored(id), status).await?;
+    let account = context.desk.declare_status(&who, &AccountId::stored(id.to_ascii_lowercase()), status).await?;
     let shown = without(views::user(&context.desk, &account, true), "__v");
     Ok(success(StatusCode::OK, "User status updated", shown))
 }
@@ -45,7 +45,7 @@ pub(super) async fn set_status(
 pub(super) async fn chat_rooms(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
     let who = admin(&context, &shown, &Value::Null).await?;
     let sessions = context.desk.open_sessions(&who, ROOMS_LIMIT).await?;
-    let rooms = context.desk.overviews(sessions).await?.iter().map(room::listed_room).collect();
+    let rooms = context.desk.overviews(sessions).await?.iter().map(|r| room::listed_room(r, Eyes::Staff)).collect();
     Ok(success(StatusCode::OK, "All chat rooms fetched", rooms))
 }
 
@@ -53,13 +53,12 @@ pub(super) async fn chat_rooms(State(context): State<Context>, shown: Shown) -> 
 pub(super) async fn stats(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
     let who = admin(&context, &shown, &Value::Null).await?;
     let totals = context.desk.totals(Realm::Rooms).await?;
-    let all = context.desk.accounts(&who, &[Role::Visitor, Role::Agent, Role::Admin]).await?;
-    let there = |a: &&Account| context.desk.connection_of(&a.person()).is_some();
+    let agents = context.desk.accounts(&who, &[Role::Agent, Role::Admin]).await?;
     let data = json!({
         "totalUsers": context.desk.count_accounts(&who).await?,
-        "activeAgents": all.iter().filter(there).filter(|a| a.role.answers()).count(),
+        "activeAgents": agents.iter().filter(|a| context.desk.connection_of(&a.person()).is_some()).count(),
         "activeChats": totals.waiting + totals.active + totals.pending,
-        "onlineUsers": all.iter().filter(there).count(),
+        "onlineUsers": context.desk.count_people_here(Realm::Rooms),
     });
     Ok(success(StatusCode::OK, "Admin stats fetched", data))
 }
@@ -98,6 +97,6 @@ pub(super) async fn workloads(State(context): State<Context>, shown: Shown) -> R
 /// The caller, who must be an admin.
 pub(super) async fn admin(context: &Context, shown: &Shown, body: &Value) -> Result<Principal, Problem> {
     let who = shown.caller(context, body).await?;
-    role_required(context.desk.demand_admin(&who), "admin role required")?;
+    role_required(context.desk.demand_admin(&who), shown.admin_text)?;
     Ok(who)
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{PathId, Problem, Shown, room_id, success};
 use crate::dialect::Context;
+use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{room, said};
 use crate::domain::desk::{Caption, Upload};
 use crate::domain::error::Error;
@@ -44,12 +45,13 @@ pub(super) async fn upload(
         (read, None) => return Err(read.err().unwrap_or(NO_FILE)),
     };
     // From here on the client may hang up: what is stored is told.
+    let eyes = who.clone();
     let posted = to_the_end(async move {
-        let url = |id: &AttachmentId| format!("/api/chat/attachments/{id}");
+        let url = |id: &AttachmentId| format!("{}/api/chat/attachments/{id}", context.base);
         context.desk.finish_upload(&who, whole, caption, url).await
     });
     let posted = posted.await??;
-    Ok(success(StatusCode::CREATED, "Attachment uploaded successfully", room::message(&posted.entry)))
+    Ok(success(StatusCode::CREATED, "Attachment uploaded successfully", room::message(&posted.entry, Eyes::of(&eyes))))
 }
 
 /// Reads the form: its file into `upload`, and what is said with it.

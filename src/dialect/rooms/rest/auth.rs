@@ -9,6 +9,7 @@ use super::{Input, Problem, Shown, role_required, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::{DEPARTMENTS, role_of, status_of, views};
 use crate::dialect::wire::{filled, text};
+use crate::domain::account::EMAIL_LIMIT;
 use crate::domain::desk::NewAccount;
 use crate::domain::entry::trim;
 use crate::domain::ids::AccountId;
@@ -31,6 +32,9 @@ pub(super) async fn register(State(context): State<Context>, shown: Shown, Input
     };
     let username = trim(username);
     let email = trim(email).to_lowercase();
+    if username.is_empty() || email.is_empty() {
+        return Err(Problem::input("Username, email, and password are required"));
+    }
     let role = match body.get("role") {
         None | Some(Value::Null) => Role::Visitor,
         Some(role) => role.as_str().and_then(role_of).ok_or(Problem::Internal)?,
@@ -41,14 +45,15 @@ pub(super) async fn register(State(context): State<Context>, shown: Shown, Input
     };
     let specialization = text(&body, "specialization");
     // Quirk: what the original's schema refused is 500 (document 002).
-    let fits = |t: &str| t.len() <= TEXT_LIMIT && !t.chars().any(char::is_control);
+    let fits = |t: &str| t.len() <= TEXT_LIMIT && email.len() <= EMAIL_LIMIT && !t.chars().any(char::is_control);
     if !USERNAME.contains(&username.chars().count()) || ![username, &email, specialization.unwrap_or_default()].into_iter().all(fits) {
         return Err(Problem::Internal);
     }
     if password.chars().count() < PASSWORD_MINIMUM || password.len() > TEXT_LIMIT {
         return Err(Problem::input("Password must have 8 to 1024 characters"));
     }
-    let who = match shown.secret(&body) {
+    // Users sign up by themselves, whatever login a page has kept.
+    let who = match shown.secret(&body).filter(|_| role.answers()) {
         Some(_) => Some(shown.caller(&context, &body).await?),
         None => None,
     };
@@ -75,14 +80,14 @@ pub(super) async fn login(State(context): State<Context>, shown: Shown, Input { 
 
 /// `POST /api/auth/logout`. Quirk: a login that does not exist is logged out too (document 002).
 pub(super) async fn logout(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let secret = shown.secret(&body).ok_or(Problem::input("Session ID is required"))?;
+    let secret = shown.named_secret(&body).ok_or(Problem::input("Session ID is required"))?;
     context.desk.log_out(&secret).await?;
     Ok(success(StatusCode::OK, "Logged out successfully", Value::Null))
 }
 
 /// `POST /api/auth/validate-session`.
 pub(super) async fn validate(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let secret = shown.secret(&body).ok_or(Problem::input("Session ID is required"))?;
+    let secret = shown.named_secret(&body).ok_or(Problem::input("Session ID is required"))?;
     let (account, login) = context.desk.login_of(Realm::Rooms, &secret).await.map_err(|e| match e {
         crate::domain::error::Error::InvalidToken => Problem::Invalid(StatusCode::UNAUTHORIZED, "Invalid session"),
         other => other.into(),

@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 use super::params::Params;
 use super::{Input, PathId, Problem, Shown, room_id, success};
 use crate::dialect::Context;
+use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{form_of, room, said};
 use crate::domain::desk::{Filter, History, Reading};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::error::Error;
 use crate::domain::ids::{EntryId, SessionId};
+use crate::domain::principal::Principal;
 
 /// How many messages a page has where nothing is said, and at most.
 const PAGE: (u32, u32) = (50, 1_000);
@@ -36,7 +38,7 @@ pub(super) async fn list(
     let only = Filter { after: params.moment("after"), before: params.moment("before"), ..Filter::default() };
     let wanted = Reading { offset, limit, newest_first: false, only };
     let history = context.desk.read(&who, &room_id(&id)?, wanted).await?;
-    let messages = populated(&context, &history).await?;
+    let messages = populated(&context, &who, &history).await?;
     Ok(success(StatusCode::OK, "Messages fetched", messages.into()))
 }
 
@@ -51,8 +53,12 @@ pub(super) async fn search(
     // The original's versions and its frontend have a name for it each.
     let term = ["searchTerm", "q", "query"].into_iter().find_map(|name| params.text(name));
     let term = term.ok_or(Problem::input("Chat room ID and search term are required"))?;
+    let form = params.text("messageType").map(form_of);
+    if form == Some(None) {
+        return Ok(success(StatusCode::OK, "Messages searched", Value::Array(Vec::new())));
+    }
     let only = Filter {
-        form: params.text("messageType").and_then(form_of),
+        form: form.flatten(),
         text: Some(term.to_owned()),
         after: params.moment("startDate"),
         before: params.moment("endDate"),
@@ -61,19 +67,19 @@ pub(super) async fn search(
     let wanted = Reading { offset: 0, limit: params.limit(FOUND.0, FOUND.1), newest_first: true, only };
     let mut history = context.desk.read(&who, &room_id(&id)?, wanted).await?;
     history.messages.reverse();
-    let messages = populated(&context, &history).await?;
+    let messages = populated(&context, &who, &history).await?;
     Ok(success(StatusCode::OK, "Messages searched", messages.into()))
 }
 
 /// The messages with those that they answer.
-async fn populated(context: &Context, history: &History) -> Result<Vec<Value>, Problem> {
+async fn populated(context: &Context, who: &Principal, history: &History) -> Result<Vec<Value>, Problem> {
     let shown = |id: &EntryId| history.messages.iter().any(|m| m.id == *id);
     let answered = |m: &Entry| m.message().and_then(|m| m.reply_to.clone()).filter(|id| !shown(id));
     let mut missing: Vec<EntryId> = history.messages.iter().filter_map(answered).collect();
     missing.sort();
     missing.dedup();
     let answered = context.desk.messages(&history.session, &missing).await?;
-    Ok(room::history(&history.messages, &answered))
+    Ok(room::history(&history.messages, &answered, Eyes::of(who)))
 }
 
 /// `GET /api/chat/unread-count`: of all the caller's open rooms, or of one.
@@ -106,17 +112,22 @@ pub(super) async fn edit(
     Input { body, .. }: Input,
 ) -> Result<Response, Problem> {
     let who = shown.caller(&context, &body).await?;
-    let content = said::content(&body).map_err(|_| Problem::input("Content is required"))?;
+    let content = said::content(&body).map_err(|e| Problem::input(said::content_text(&e)))?;
     let (_, message) = context.desk.edit_message(&who, &message_id(&id)?, content).await.map_err(not_ones_own)?;
-    Ok(success(StatusCode::OK, "Message edited successfully", room::message(&message)))
+    Ok(success(StatusCode::OK, "Message edited successfully", room::message(&message, Eyes::of(&who))))
 }
 
 /// `DELETE /api/chat/messages/:id`: one's own, and for admins any.
-pub(super) async fn delete(State(context): State<Context>, shown: Shown, PathId { id, .. }: PathId) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn delete(
+    State(context): State<Context>,
+    shown: Shown,
+    PathId { id, .. }: PathId,
+    Input { body, .. }: Input,
+) -> Result<Response, Problem> {
+    let who = shown.caller(&context, &body).await?;
     let deleted = context.desk.delete_message(&who, &message_id(&id)?, Body::stored(room::DELETED)).await;
     let (_, message) = deleted.map_err(not_ones_own)?;
-    Ok(success(StatusCode::OK, "Message deleted successfully", room::message(&message)))
+    Ok(success(StatusCode::OK, "Message deleted successfully", room::message(&message, Eyes::of(&who))))
 }
 
 fn message_id(id: &str) -> Result<EntryId, Problem> {

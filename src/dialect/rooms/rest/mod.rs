@@ -154,13 +154,17 @@ async fn health(State(context): State<Context>) -> Response {
 struct Shown {
     login: Option<String>,
     visit: Visit,
+    /// What the path says to those who are no admins.
+    admin_text: &'static str,
 }
 
 impl FromRequestParts<Context> for Shown {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Infallible> {
-        Ok(Self { login: header(&parts.headers), visit: extract::visit_of(&parts.extensions, &parts.headers, &context.trust) })
+        let admin_text = if parts.uri.path().starts_with("/api/admin/") { "admin role required" } else { "Admin access required" };
+        let visit = extract::visit_of(&parts.extensions, &parts.headers, &context.trust);
+        Ok(Self { login: header(&parts.headers), visit, admin_text })
     }
 }
 
@@ -172,6 +176,11 @@ impl Shown {
     /// The secret of the header, else of the body.
     fn secret(&self, body: &Value) -> Option<String> {
         self.login.clone().or_else(|| filled(body, "sessionId").map(str::to_owned))
+    }
+
+    /// The secret that a request is about: of the body, else of the header.
+    fn named_secret(&self, body: &Value) -> Option<String> {
+        filled(body, "sessionId").map(str::to_owned).or_else(|| self.login.clone())
     }
 
     /// The caller, who must be logged in.
@@ -259,6 +268,7 @@ fn refused(error: &Error) -> Response {
         Error::AgentNotFound => (StatusCode::BAD_REQUEST, "Invalid agent or insufficient permissions"),
         Error::SessionEnded(_) => (StatusCode::BAD_REQUEST, "Chat room is closed"),
         Error::MessageDeleted => (StatusCode::BAD_REQUEST, "Message was deleted"),
+        Error::ClientKeyReused => (StatusCode::CONFLICT, "Client key was used for another message"),
         other => match other.kind() {
             Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),

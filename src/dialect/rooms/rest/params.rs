@@ -37,11 +37,11 @@ impl Params {
         Timestamp::parse(self.text(field)?)
     }
 
-    /// How many are wanted: `otherwise` where nothing is said, and `most` where no number is (document 002), or a larger one.
+    /// How many are wanted: `otherwise` where nothing is said, and `most` where no number is, or 0 (document 002), or a larger one.
     pub(super) fn limit(&self, otherwise: u32, most: u32) -> u32 {
         match self.text("limit") {
             None => otherwise,
-            Some(limit) => limit.parse().unwrap_or(most).clamp(1, most),
+            Some(limit) => limit.parse().ok().filter(|n| *n > 0).unwrap_or(most).min(most),
         }
     }
 }

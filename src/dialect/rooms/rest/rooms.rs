@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::params::Params;
 use super::{Input, PathId, Problem, Shown, role_required, room_id, success};
 use crate::dialect::Context;
+use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{kind_word, room, status_word};
 use crate::dialect::wire::filled;
 use crate::domain::desk::NewRoom;
@@ -19,7 +20,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::session::Status;
 use crate::domain::topic::{Customer, Priority, SessionKind, Topic};
 
-/// How many people may be asked into a new room, and how many tags it may have.
+/// How many people may be asked into a new room.
 const MOST: usize = 100;
 
 /// The longest text that a room is described with, in bytes.
@@ -40,13 +41,16 @@ pub(super) async fn create(State(context): State<Context>, shown: Shown, Input {
     if invited.len() > MOST {
         return Err(Problem::input("Too many participants"));
     }
-    let agent = body.get("assignedAgent").and_then(account_id);
+    let agent = match body.get("assignedAgent") {
+        None | Some(Value::Null) => None,
+        Some(named) => Some(account_id(named).ok_or(Problem::Internal)?),
+    };
     let new = NewRoom { kind, topic: topic(&body)?, invited, agent };
     let opened = context.desk.open_room(&who, new).await.map_err(|e| match e {
         Error::AccountNotFound => NOT_FOUND,
         other => other.into(),
     })?;
-    Ok(success(StatusCode::CREATED, "Chat room created", room::room(&opened)))
+    Ok(success(StatusCode::CREATED, "Chat room created", room::room(&opened, Eyes::of(&who))))
 }
 
 const NOT_FOUND: Problem = Problem::Invalid(StatusCode::BAD_REQUEST, "Some participants not found");
@@ -60,6 +64,9 @@ fn account_id(named: &Value) -> Option<AccountId> {
 fn topic(body: &Value) -> Result<Topic, Problem> {
     let nothing = Value::Null;
     let metadata = body.get("metadata").unwrap_or(&nothing);
+    if !metadata.is_object() && !metadata.is_null() {
+        return Err(Problem::Internal);
+    }
     let text = |of: &Value, field: &str| match of.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.len() <= TEXT_LIMIT => Ok(Some(Arc::from(trim(text))).filter(|t: &Arc<str>| !t.is_empty())),
@@ -67,7 +74,7 @@ fn topic(body: &Value) -> Result<Topic, Problem> {
     };
     let tags = match metadata.get("tags") {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(tags)) if tags.len() <= MOST => {
+        Some(Value::Array(tags)) => {
             let tag = |t: &Value| t.as_str().filter(|t| t.len() <= TEXT_LIMIT).map(Arc::from);
             tags.iter().map(tag).collect::<Option<_>>().ok_or(Problem::Internal)?
         }
@@ -91,7 +98,10 @@ pub(super) async fn list(State(context): State<Context>, shown: Shown, params: P
     if let Some(kind) = params.text("type") {
         sessions.retain(|s| kind_word(s.kind) == kind);
     }
-    let rooms = context.desk.overviews(sessions).await?.iter().map(room::listed_room).collect();
+    let mut rooms = context.desk.overviews(sessions).await?;
+    // The store's order may be some seconds old.
+    rooms.sort_by_key(|r| std::cmp::Reverse(r.active_at()));
+    let rooms = rooms.iter().map(|r| room::listed_room(r, Eyes::of(&who))).collect();
     Ok(success(StatusCode::OK, "User chat rooms fetched", rooms))
 }
 
@@ -116,7 +126,7 @@ pub(super) async fn one(State(context): State<Context>, shown: Shown, PathId { i
     let who = shown.caller(&context, &Value::Null).await?;
     let session = context.desk.session(&who, &room_id(&id)?).await?;
     let overview = context.desk.overview(session).await?;
-    Ok(success(StatusCode::OK, "Chat room fetched", room::room(&overview)))
+    Ok(success(StatusCode::OK, "Chat room fetched", room::room(&overview, Eyes::of(&who))))
 }
 
 /// `DELETE /api/chat/rooms/:id`, for agents in their rooms and for admins. The id in the path counts, whatever a body says.
