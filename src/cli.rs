@@ -55,6 +55,15 @@ enum Admin {
         #[arg(long, default_value = "widget", value_parser = realm_with_accounts)]
         realm: Realm,
     },
+    /// Give any account of a contract with logins another password, from where `create` takes it; its sockets are closed within seconds
+    Password {
+        /// The address to log in with, in small letters
+        #[arg(long, value_parser = email)]
+        email: String,
+        /// The contract it belongs to
+        #[arg(long, default_value = "rooms", value_parser = realm_with_logins)]
+        realm: Realm,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,6 +107,10 @@ pub fn run() -> ExitCode {
         Command::Serve => start(serve(config)).inspect_err(|error| tracing::error!("{error:#}")),
         Command::Admin(Admin::Create { email, name, realm }) => match password(&config) {
             Ok(password) => say(start(create_admin(&config, realm, (&email, &password), name.as_deref()))),
+            Err(text) => return complain(&text, BAD_INPUT),
+        },
+        Command::Admin(Admin::Password { email, realm }) => match password(&config) {
+            Ok(password) => say(start(change_password(&config, realm, (&email, &password)))),
             Err(text) => return complain(&text, BAD_INPUT),
         },
         Command::Agent(Agent::Add { name, email, capacity, realm }) => {
@@ -149,6 +162,15 @@ async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &
     }
 }
 
+/// Answers the id of the account.
+async fn change_password(config: &Config, realm: Realm, (email, password): (&str, &Secret)) -> anyhow::Result<String> {
+    let desk = app::open_desk(config, app::Use::Shared).await?;
+    match desk.change_password(realm, email, password.expose()).await {
+        Err(Error::AccountNotFound) => anyhow::bail!("{email} has no account in {}", realm.name()),
+        changed => Ok(changed.context("cannot store the password")?.id.to_string()),
+    }
+}
+
 /// Answers the id by which the contract knows the agent.
 async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&str>), capacity: u32) -> anyhow::Result<String> {
     let desk = app::open_desk(config, app::Use::Shared).await?;
@@ -195,6 +217,10 @@ fn name(text: &str) -> Result<String, String> {
 
 fn realm_with_accounts(text: &str) -> Result<Realm, String> {
     realm(text, Realm::has_accounts)
+}
+
+fn realm_with_logins(text: &str) -> Result<Realm, String> {
+    realm(text, Realm::keeps_logins)
 }
 
 /// Where people log in, whoever has an account answers, and there are no agents.

@@ -51,6 +51,9 @@ const LONG_REPAIR_EVERY: u64 = 60;
 /// How often lists by activity catch up with messages.
 const LISTS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often logins are looked for: a socket whose login was taken back is closed within five seconds.
+const LOGINS_EVERY: Duration = Duration::from_secs(4);
+
 /// How long a request with a file may take. A client that stops sending is given up on much sooner.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
 
@@ -94,6 +97,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
         () = repair_forever(Arc::clone(&node.desk)) => {}
         () = keep_lists(&node.desk) => {}
+        () = keep_logins(&node.desk) => {}
     }
     catch_up_lists(&node.desk).await;
     let errors = node.gateway.emit_errors();
@@ -281,6 +285,17 @@ async fn keep_lists(desk: &Desk) {
     loop {
         due.tick().await;
         catch_up_lists(desk).await;
+    }
+}
+
+/// Notices logins that were taken back by somebody else. Never ends by itself.
+async fn keep_logins(desk: &Desk) {
+    let mut due = tokio::time::interval(LOGINS_EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = desk.look_after_logins().await {
+            tracing::warn!(%error, "logins could not be looked after; the next try does the rest");
+        }
     }
 }
 

@@ -68,8 +68,8 @@ variables! {
             ..PLAIN
         };
         MOUNTS: Var {
-            default: "support@/,operators@/operators,widget@/widget",
-            meaning: "where the contracts support, operators and widget are served: at a base path, a port of their own, or both",
+            default: "support@/,operators@/operators,rooms@/rooms,widget@/widget",
+            meaning: "where the contracts are served: at a base path, a port of their own, or both",
             expected: "a list of contract@[:port]/path with the contracts support, operators, widget and rooms, each at an address of its own",
             example: "support@/chat,operators@:3001/",
             ..PLAIN

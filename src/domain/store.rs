@@ -289,6 +289,12 @@ pub trait Store: Attachments {
     /// The login, also one that has ended, or `None`.
     async fn find_login(&self, id: &LoginId) -> Result<Option<Login>, StoreError>;
 
+    /// Those of these logins that there are, ended or not, in no order.
+    async fn find_logins(&self, ids: &[LoginId]) -> Result<Vec<LoginId>, StoreError>;
+
+    /// Removes all logins of the account.
+    async fn remove_logins(&self, account: &AccountId) -> Result<(), StoreError>;
+
     /// Removes the login; answers whether there was one.
     async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError>;
 

@@ -16,9 +16,10 @@ use axum::routing::get;
 const PAGE: &str = include_str!("../../static/index.html");
 
 /// The documents that the page links to.
-const DOCUMENTS: [(&str, &str); 5] = [
+const DOCUMENTS: [(&str, &str); 6] = [
     ("/docs/support.md", include_str!("../../docs/dialects/support.md")),
     ("/docs/operators.md", include_str!("../../docs/dialects/operators.md")),
+    ("/docs/rooms.md", include_str!("../../docs/dialects/rooms.md")),
     ("/docs/widget.md", include_str!("../../docs/dialects/widget.md")),
     ("/docs/ARCHITECTURE.md", include_str!("../../docs/ARCHITECTURE.md")),
     ("/docs/README.md", include_str!("../../README.md")),

@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::harness::client::Dial;
 use crate::harness::http::request;
 use crate::harness::script::Body;
 use crate::harness::server::Server;
@@ -229,4 +230,32 @@ async fn a_command_leaves_the_database_of_another_version_alone() {
         }
         assert_eq!(version_and_start(server.data()).0, other, "nothing was migrated");
     }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_logins_and_closes_their_sockets() {
+    let server = Server::start(&[("MOUNTS".to_owned(), "rooms@/".to_owned())]).await;
+    let data = server.data().to_str().unwrap();
+    let post = async |path: &str, body: Value| {
+        let answer = request(server.address(), "POST", path, &[], Body::Json(body)).await.unwrap();
+        (answer.status, answer.body)
+    };
+    let person = |password: &str| json!({"username": "ann", "email": "ann@example.com", "password": password});
+    assert_eq!(post("/api/auth/register", person("correct horse")).await.0, 201);
+    let (_, login) = post("/api/auth/login", person("correct horse")).await;
+    let session = json!({"sessionId": login["data"]["sessionId"]});
+    let mut client = Dial::to(server.address()).auth(session.clone()).connect().await.expect("a socket");
+    assert_eq!(client.event().await.unwrap().name, "user-status-changed");
+
+    let change = ["admin", "password", "--email", "ann@example.com"];
+    let changed = id(&helpline(&change, &[("DATA_DIR", data)], "another horse\n").await);
+    assert_eq!(login["data"]["userId"], json!(changed));
+    let told = client.event().await.expect("an event within five seconds");
+    assert_eq!((told.name.as_str(), &told.args[0]["message"]), ("error", &json!("Invalid or expired session")));
+    assert_eq!(post("/api/auth/validate-session", session).await.0, 401);
+    assert_eq!(post("/api/auth/login", person("correct horse")).await.0, 401);
+    assert_eq!(post("/api/auth/login", person("another horse")).await.0, 200);
+
+    let nobody = helpline(&["admin", "password", "--email", "bob@example.com"], &[("DATA_DIR", data)], "another horse\n").await;
+    assert!(nobody.status == 1 && nobody.err.contains("bob@example.com has no account in rooms"), "{nobody:?}");
 }

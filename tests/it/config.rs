@@ -55,7 +55,7 @@ fn development_needs_nothing() {
     assert_eq!(config.sign_up, SignUp::Open);
     assert!(config.first_admin.is_none() && config.admin_password.is_none() && config.notification_url.is_none());
     let mounts: Vec<_> = config.mounts.iter().map(|m| (m.realm.name(), m.port, m.base.as_str())).collect();
-    assert_eq!(mounts, [("support", None, "/"), ("operators", None, "/operators"), ("widget", None, "/widget")]);
+    assert_eq!(mounts, [("support", None, "/"), ("operators", None, "/operators"), ("rooms", None, "/rooms"), ("widget", None, "/widget")]);
 }
 
 #[test]

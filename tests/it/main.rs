@@ -15,6 +15,7 @@ mod config;
 mod documents;
 mod faults;
 mod harness;
+mod matrix;
 mod mounts;
 mod recency;
 mod rights;

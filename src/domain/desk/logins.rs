@@ -1,6 +1,7 @@
 //! Logging in and out. What a password or a secret is compared with is not known here.
 
 use std::net::IpAddr;
+use std::sync::PoisonError;
 
 use tokio::sync::broadcast::error::RecvError;
 
@@ -15,6 +16,34 @@ use crate::domain::time::Timestamp;
 
 /// How long a login lasts from its beginning, used or not: 24 hours (document 002).
 const LOGIN_MS: i64 = 24 * 3_600 * 1_000;
+
+/// How many logins are looked for at once.
+const LOOKED_AFTER: usize = 500;
+
+/// That a socket rests on a login, until this is dropped.
+struct Rest<'a> {
+    desk: &'a Desk,
+    login: LoginId,
+}
+
+impl<'a> Rest<'a> {
+    fn on(desk: &'a Desk, login: &LoginId) -> Self {
+        *desk.rested_on.lock().unwrap_or_else(PoisonError::into_inner).entry(login.clone()).or_default() += 1;
+        Self { desk, login: login.clone() }
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        let mut rested_on = self.desk.rested_on.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sockets) = rested_on.get_mut(&self.login) {
+            *sockets -= 1;
+            if *sockets == 0 {
+                rested_on.remove(&self.login);
+            }
+        }
+    }
+}
 
 /// Somebody who has just proved who he is.
 #[derive(Clone, Debug)]
@@ -111,6 +140,7 @@ impl Desk {
     /// Waits until the caller's login is taken back; for ever where none proves it.
     pub async fn login_ended(&self, login: Option<&LoginId>) {
         let Some(login) = login else { return std::future::pending().await };
+        let _rest = Rest::on(self, login);
         let mut ends = self.revoked.subscribe();
         // It may have been taken back between the caller's admission and the first look.
         let mut look = true;
@@ -124,6 +154,37 @@ impl Desk {
                 Err(RecvError::Lagged(_)) => true,
                 Err(RecvError::Closed) => return,
             };
+        }
+    }
+
+    /// Finds out which of the logins that sockets of this node rest on were taken back elsewhere: by another process, or another node. To be called
+    /// every few seconds.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; nobody is taken for gone then.
+    pub async fn look_after_logins(&self) -> Result<(), Error> {
+        let ids: Vec<LoginId> = self.rested_on.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for some in ids.chunks(LOOKED_AFTER) {
+            let there = self.store.find_logins(some).await?;
+            for gone in some.iter().filter(|id| !there.contains(id)) {
+                let _ = self.revoked.send(gone.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the account with this address another password, and ends all its logins. For the command line.
+    ///
+    /// # Errors
+    /// [`Error::AccountNotFound`].
+    pub async fn change_password(&self, realm: Realm, email: &str, password: &str) -> Result<Account, Error> {
+        let hash = self.passwords.hash(password).await?;
+        loop {
+            let account = self.store.find_account_by_email(realm, email).await?.ok_or(Error::AccountNotFound)?;
+            if self.store.replace_password(&account.id, &account.password, &hash).await? {
+                self.store.remove_logins(&account.id).await?;
+                return Ok(account);
+            }
         }
     }
 

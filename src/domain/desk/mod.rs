@@ -21,8 +21,9 @@ mod repair;
 mod rate;
 mod tries;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
 use super::error::Error;
 use super::ids::{AgentId, ConnId, LoginId, SessionId};
@@ -71,6 +72,8 @@ pub struct Desk {
     is_unsettled: AtomicBool,
     /// Logins that were taken back, for the sockets that rest on them.
     revoked: tokio::sync::broadcast::Sender<LoginId>,
+    /// The logins on which sockets of this node rest, with how many do.
+    rested_on: Mutex<HashMap<LoginId, usize>>,
     /// When this node last wrote into the documents of sessions that are listed by activity.
     touches: Touches,
     posts: Rate,
@@ -127,6 +130,7 @@ impl Desk {
             takings: Turns::default(),
             is_unsettled: AtomicBool::new(false),
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
+            rested_on: Mutex::default(),
             touches: Touches::default(),
             posts: Rate::new(posts_per_minute),
             joins: Rate::new(posts_per_minute.map(|_| JOINS_PER_MINUTE)),

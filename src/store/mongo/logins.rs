@@ -1,13 +1,14 @@
 //! Login documents. Whether one has ended is not decided here, and no index removes it by its age: the port answers ended ones too.
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
+use futures_util::TryStreamExt;
 use mongodb::{Collection, IndexModel};
 
 use crate::domain::account::Login;
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AccountId, LoginId};
 
-use super::documents::{from_login, id, moment, to_login};
+use super::documents::{from_login, id, moment, to_id, to_login};
 use super::errors::duplicate_index;
 use super::open::index;
 
@@ -36,6 +37,12 @@ pub(super) async fn insert(logins: &Collection<Document>, login: &Login) -> Resu
 
 pub(super) async fn find(logins: &Collection<Document>, login: &LoginId) -> Result<Option<Login>, StoreError> {
     logins.find_one(doc! { "_id": id(login.as_str()) }).await?.as_ref().map(to_login).transpose()
+}
+
+pub(super) async fn find_all(logins: &Collection<Document>, wanted: &[LoginId]) -> Result<Vec<LoginId>, StoreError> {
+    let ids: Vec<Bson> = wanted.iter().map(|login| id(login.as_str())).collect();
+    let found = logins.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 }).await?;
+    found.try_collect::<Vec<_>>().await?.iter().map(|login| to_id(login).map(LoginId::stored)).collect()
 }
 
 pub(super) async fn remove(logins: &Collection<Document>, login: &LoginId) -> Result<bool, StoreError> {

@@ -279,6 +279,14 @@ impl Store for Mongo {
         limited("find_login", logins::find(&self.logins, id)).await
     }
 
+    async fn find_logins(&self, ids: &[LoginId]) -> Result<Vec<LoginId>, StoreError> {
+        limited("find_logins", logins::find_all(&self.logins, ids)).await
+    }
+
+    async fn remove_logins(&self, account: &AccountId) -> Result<(), StoreError> {
+        limited("remove_logins", logins::remove_all(&self.logins, account)).await
+    }
+
     async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError> {
         limited("remove_login", logins::remove(&self.logins, id)).await
     }

@@ -9,8 +9,9 @@ use rusqlite::{Connection, Row, params};
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
+use super::Sqlite;
+use super::errors::unavailable;
 use super::rows::{self, Cells, bounded};
-use super::{Sqlite, unavailable};
 use crate::domain::attachment::{Attachment, Attachments, Sink};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{AttachmentId, EntryId, SessionId};

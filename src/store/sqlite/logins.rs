@@ -28,6 +28,17 @@ pub(super) fn find(conn: &Connection, id: &LoginId) -> Result<Option<Login>, Sto
     rows::find(conn, "SELECT id, account, created_at, expires_at FROM logins WHERE id = ?1", [id.as_str()], login)
 }
 
+/// Those of these logins that there are.
+pub(super) fn find_all(conn: &Connection, ids: &[LoginId]) -> Result<Vec<LoginId>, StoreError> {
+    ids.iter().filter_map(|id| find(conn, id).map(|found| found.map(|login| login.id)).transpose()).collect()
+}
+
+/// Removes all logins of an account.
+pub(super) fn remove_all(conn: &Connection, account: &AccountId) -> Result<(), StoreError> {
+    conn.prepare_cached("DELETE FROM logins WHERE account = ?1")?.execute([account.as_str()])?;
+    Ok(())
+}
+
 /// Removes the login, if there is one.
 pub(super) fn remove(conn: &Connection, id: &LoginId) -> Result<bool, StoreError> {
     Ok(conn.prepare_cached("DELETE FROM logins WHERE id = ?1")?.execute([id.as_str()])? > 0)

@@ -13,6 +13,7 @@ mod logins;
 mod meta;
 mod sessions;
 
+mod errors;
 mod rows;
 mod schema;
 
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -39,6 +40,7 @@ use crate::domain::store::{Appended, Inserted, Listed, SessionQuery, Store, Tota
 use crate::domain::time::Timestamp;
 use crate::domain::topic::Reassignment;
 
+use errors::unavailable;
 use readers::Readers;
 use writer::Writer;
 
@@ -349,6 +351,16 @@ impl Store for Sqlite {
         self.readers.run(move |conn| logins::find(conn, &id)).await
     }
 
+    async fn find_logins(&self, ids: &[LoginId]) -> Result<Vec<LoginId>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |conn| logins::find_all(conn, &ids)).await
+    }
+
+    async fn remove_logins(&self, account: &AccountId) -> Result<(), StoreError> {
+        let account = account.clone();
+        self.writer.run(move |conn| logins::remove_all(conn, &account)).await
+    }
+
     async fn remove_login(&self, id: &LoginId) -> Result<bool, StoreError> {
         let id = id.clone();
         self.writer.run(move |conn| logins::remove(conn, &id)).await
@@ -374,18 +386,4 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
-}
-
-fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Unavailable(cause.into())
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
-            Some(ErrorCode::ConstraintViolation) => StoreError::Conflict(error.to_string()),
-            _ => unavailable(error),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::unavailable;
+use super::errors::unavailable;
 use crate::domain::error::StoreError;
 
 /// How many reads run at once.

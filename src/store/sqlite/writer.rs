@@ -6,7 +6,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::unavailable;
+use super::errors::unavailable;
 use crate::domain::error::StoreError;
 
 /// How many jobs may wait before callers do.

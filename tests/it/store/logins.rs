@@ -99,3 +99,21 @@ pub(super) async fn a_removed_account_takes_its_logins_with_it(store: Arc<dyn St
     assert_eq!(kept(&*store, &["3", "4"]).await, ["3"], "also where the account is gone already");
     assert_eq!(store.find_account(&bob.id).await.unwrap(), Some(bob));
 }
+
+pub(super) async fn logins_are_found_and_removed_by_many(store: Arc<dyn Store>) {
+    let (ann, bob) = (AccountId::random(), AccountId::random());
+    for (id, account) in [("a1", &ann), ("a2", &ann), ("b1", &bob)] {
+        inserted(&*store, id, account, 0, 9).await;
+    }
+    let ids = ["a1", "nobody's", "b1", "a2"].map(LoginId::stored);
+    let found = async || {
+        let mut found = store.find_logins(&ids).await.unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(found().await, ["a1", "a2", "b1"].map(LoginId::stored));
+    assert_eq!(store.find_logins(&[]).await.unwrap(), []);
+    store.remove_logins(&ann).await.unwrap();
+    store.remove_logins(&AccountId::random()).await.unwrap();
+    assert_eq!(found().await, ["b1"].map(LoginId::stored));
+}

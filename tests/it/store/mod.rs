@@ -96,6 +96,7 @@ macro_rules! contract_suite {
             logins::a_login_removes_those_of_its_account_that_ended_before_it,
             logins::logins_of_one_account_that_race_are_all_stored,
             logins::a_removed_account_takes_its_logins_with_it,
+            logins::logins_are_found_and_removed_by_many,
             participants::what_a_session_is_about_is_kept_whole,
             participants::open_sessions_are_found_by_who_takes_part,
             participants::a_session_moves_with_its_participants_and_its_history,
