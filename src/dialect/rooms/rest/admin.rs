@@ -3,24 +3,24 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Input, PathId, Problem, Shown, role_required, success};
+use super::callers::{Admin, Caller, Told};
+use super::{PathId, Problem, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{room, status_of, status_word, views};
 use crate::dialect::wire::{filled, without};
 use crate::domain::desk::Known;
 use crate::domain::ids::AccountId;
-use crate::domain::principal::{Principal, Realm, Role};
+use crate::domain::principal::{Realm, Role};
 use crate::domain::session::{Session, Status};
 
 /// How many rooms are listed at most.
 const ROOMS_LIMIT: u32 = 500;
 
 /// `GET /api/admin/users`, newest first.
-pub(super) async fn users(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &Value::Null).await?;
+pub(super) async fn users(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let all = context.desk.accounts(&who, &[Role::Visitor, Role::Agent, Role::Admin]).await?;
     let rows = all.iter().map(|a| without(views::user(&context.desk, a, true), "__v")).collect();
     Ok(success(StatusCode::OK, "Users fetched", rows))
@@ -29,11 +29,10 @@ pub(super) async fn users(State(context): State<Context>, shown: Shown) -> Resul
 /// `PUT /api/admin/users/:userId/status`.
 pub(super) async fn set_status(
     State(context): State<Context>,
-    shown: Shown,
+
     PathId { id, .. }: PathId,
-    Input { body, .. }: Input,
+    Told { who, body, .. }: Told<Admin>,
 ) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
     let said = filled(&body, "status").ok_or(Problem::input("User ID and status are required"))?;
     let status = status_of(said).ok_or(Problem::input("Invalid status"))?;
     let account = context.desk.declare_status(&who, &AccountId::stored(id.to_ascii_lowercase()), status).await?;
@@ -42,16 +41,14 @@ pub(super) async fn set_status(
 }
 
 /// `GET /api/admin/chat-rooms`: all open rooms.
-pub(super) async fn chat_rooms(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &Value::Null).await?;
+pub(super) async fn chat_rooms(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let sessions = context.desk.open_sessions(&who, ROOMS_LIMIT).await?;
     let rooms = context.desk.overviews(sessions).await?.iter().map(|r| room::listed_room(r, Eyes::Staff)).collect();
     Ok(success(StatusCode::OK, "All chat rooms fetched", rooms))
 }
 
 /// `GET /api/admin/stats`.
-pub(super) async fn stats(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &Value::Null).await?;
+pub(super) async fn stats(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let totals = context.desk.totals(Realm::Rooms).await?;
     let agents = context.desk.accounts(&who, &[Role::Agent, Role::Admin]).await?;
     let data = json!({
@@ -64,8 +61,7 @@ pub(super) async fn stats(State(context): State<Context>, shown: Shown) -> Resul
 }
 
 /// `GET /api/admin/chat-stats`, with the fields of both of the original's dashboards.
-pub(super) async fn chat_stats(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &Value::Null).await?;
+pub(super) async fn chat_stats(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let totals = context.desk.totals(Realm::Rooms).await?;
     let active = totals.waiting + totals.active;
     let words = [(Status::Active, active), (Status::Pending, totals.pending), (Status::Ended, totals.ended)];
@@ -87,16 +83,8 @@ pub(super) async fn chat_stats(State(context): State<Context>, shown: Shown) -> 
 }
 
 /// `GET /api/admin/agent-workloads`, and `GET /api/chat/admin/agent-workload`: whoever has most first.
-pub(super) async fn workloads(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &Value::Null).await?;
+pub(super) async fn workloads(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let loads = context.desk.workloads(&who).await?;
     let rows = loads.iter().map(|(known, rooms)| views::workload(known, rooms)).collect();
     Ok(success(StatusCode::OK, "Agent workloads fetched", rows))
-}
-
-/// The caller, who must be an admin.
-pub(super) async fn admin(context: &Context, shown: &Shown, body: &Value) -> Result<Principal, Problem> {
-    let who = shown.caller(context, body).await?;
-    role_required(context.desk.demand_admin(&who), shown.admin_text)?;
-    Ok(who)
 }

@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::{PathId, Problem, Shown, room_id, success};
+use super::callers::Caller;
+use super::{PathId, Problem, room_id, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{room, said};
@@ -27,11 +28,10 @@ const NO_FILE: Problem = Problem::Invalid(StatusCode::BAD_REQUEST, "No file uplo
 /// message that carries the file is told to the room like any other.
 pub(super) async fn upload(
     State(context): State<Context>,
-    shown: Shown,
+    Caller { who, .. }: Caller,
     PathId { id, .. }: PathId,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
     let id = room_id(&id)?;
     let mut form = Form::new(form.map_err(|_| NO_FILE)?);
     let mut upload = None;
@@ -86,11 +86,10 @@ async fn copy(pieces: &mut Pieces<'_>, upload: &mut Upload) -> Result<(), Proble
 /// `GET /api/chat/attachments/:id`, for those in the room; whole, or the range that is asked for.
 pub(super) async fn download(
     State(context): State<Context>,
-    shown: Shown,
+    Caller { who, .. }: Caller,
     PathId { id, .. }: PathId,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
     let id = AttachmentId::parse(&id).ok_or(Error::AttachmentNotFound)?;
     let found = context.desk.attachment(&who, &id).await?;
     let whole = Whole { id: id.as_str().into(), name: found.name, mime_type: found.mime_type, size: found.size };

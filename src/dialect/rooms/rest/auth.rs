@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::{Input, Problem, Shown, role_required, success};
+use super::callers::{Caller, Shown, Told};
+use super::{Input, Problem, role_required, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::{DEPARTMENTS, role_of, status_of, views};
 use crate::dialect::wire::{filled, text};
@@ -97,15 +98,13 @@ pub(super) async fn validate(State(context): State<Context>, shown: Shown, Input
 }
 
 /// `GET /api/auth/profile`.
-pub(super) async fn profile(State(context): State<Context>, shown: Shown) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn profile(State(context): State<Context>, Caller { who, .. }: Caller) -> Result<Response, Problem> {
     let account = context.desk.own_account(&who).await?;
     Ok(success(StatusCode::OK, "User profile fetched", views::user(&context.desk, &account, true)))
 }
 
 /// `PUT /api/auth/status`. The original took any text; here it is one of the contract's words.
-pub(super) async fn set_status(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &body).await?;
+pub(super) async fn set_status(State(context): State<Context>, Told { who, body, .. }: Told) -> Result<Response, Problem> {
     let status = text(&body, "status").and_then(status_of).ok_or(Problem::input("Invalid status"))?;
     let own = who.person().map(|p| AccountId::stored(p.id.clone())).ok_or(Problem::Internal)?;
     context.desk.declare_status(&who, &own, status).await?;

@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::callers::{Caller, Told};
 use super::params::Params;
-use super::{Input, PathId, Problem, Shown, room_id, success};
+use super::{PathId, Problem, room_id, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{form_of, room, said};
@@ -25,11 +26,10 @@ const FOUND: (u32, u32) = (20, 200);
 /// `GET /api/chat/rooms/:id/messages`, oldest first. `offset` counts where `page` is not given.
 pub(super) async fn list(
     State(context): State<Context>,
-    shown: Shown,
+    Caller { who, .. }: Caller,
     PathId { id, .. }: PathId,
     params: Params,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
     let limit = params.limit(PAGE.0, PAGE.1);
     let offset = match params.text("page") {
         Some(page) => page.parse::<u64>().unwrap_or(1).saturating_sub(1).saturating_mul(limit.into()),
@@ -45,11 +45,10 @@ pub(super) async fn list(
 /// `GET /api/chat/rooms/:id/search`: the newest that hold the text, oldest first.
 pub(super) async fn search(
     State(context): State<Context>,
-    shown: Shown,
+    Caller { who, .. }: Caller,
     PathId { id, .. }: PathId,
     params: Params,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
     // The original's versions and its frontend have a name for it each.
     let term = ["searchTerm", "q", "query"].into_iter().find_map(|name| params.text(name));
     let term = term.ok_or(Problem::input("Chat room ID and search term are required"))?;
@@ -83,8 +82,7 @@ async fn populated(context: &Context, who: &Principal, history: &History) -> Res
 }
 
 /// `GET /api/chat/unread-count`: of all the caller's open rooms, or of one.
-pub(super) async fn unread(State(context): State<Context>, shown: Shown, params: Params) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn unread(State(context): State<Context>, Caller { who, .. }: Caller, params: Params) -> Result<Response, Problem> {
     let data = match params.text("chatRoomId") {
         Some(named) => {
             let id = SessionId::parse(named).ok_or(Problem::input("Invalid chat room ID format"))?;
@@ -107,24 +105,17 @@ pub(super) async fn unread(State(context): State<Context>, shown: Shown, params:
 /// `PATCH /api/chat/messages/:id`: one's own, also in a closed room.
 pub(super) async fn edit(
     State(context): State<Context>,
-    shown: Shown,
+
     PathId { id, .. }: PathId,
-    Input { body, .. }: Input,
+    Told { who, body, .. }: Told,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &body).await?;
     let content = said::content(&body).map_err(|e| Problem::input(said::content_text(&e)))?;
     let (_, message) = context.desk.edit_message(&who, &message_id(&id)?, content).await.map_err(not_ones_own)?;
     Ok(success(StatusCode::OK, "Message edited successfully", room::message(&message, Eyes::of(&who))))
 }
 
 /// `DELETE /api/chat/messages/:id`: one's own, and for admins any.
-pub(super) async fn delete(
-    State(context): State<Context>,
-    shown: Shown,
-    PathId { id, .. }: PathId,
-    Input { body, .. }: Input,
-) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &body).await?;
+pub(super) async fn delete(State(context): State<Context>, PathId { id, .. }: PathId, Told { who, .. }: Told) -> Result<Response, Problem> {
     let deleted = context.desk.delete_message(&who, &message_id(&id)?, Body::stored(room::DELETED)).await;
     let (_, message) = deleted.map_err(not_ones_own)?;
     Ok(success(StatusCode::OK, "Message deleted successfully", room::message(&message, Eyes::of(&who))))

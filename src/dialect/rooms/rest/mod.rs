@@ -3,17 +3,15 @@
 mod admin;
 mod attachments;
 mod auth;
+mod callers;
 mod messages;
 mod params;
 mod people;
 mod rooms;
 mod transfers;
 
-use std::convert::Infallible;
-
-use axum::extract::{DefaultBodyLimit, FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
@@ -21,14 +19,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::dialect::Context;
-use crate::dialect::wire::filled;
 use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
-use crate::domain::ports::Credential;
-use crate::domain::principal::{Principal, Realm};
 use crate::http::extract::{self, Unserved};
 use crate::http::status;
-use crate::http::trust::Visit;
 use crate::http::upload::Unreadable;
 
 /// How large a body may be: 10 MB, as the original.
@@ -148,46 +142,6 @@ async fn health(State(context): State<Context>) -> Response {
     let now = context.desk.now().iso();
     let body = json!({"status": condition, "timestamp": now, "uptime": context.uptime_seconds(), "message": "Chat API is running"});
     (code, Json(body)).into_response()
-}
-
-/// Where a request comes from, and the login that its header shows.
-struct Shown {
-    login: Option<String>,
-    visit: Visit,
-    /// What the path says to those who are no admins.
-    admin_text: &'static str,
-}
-
-impl FromRequestParts<Context> for Shown {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Infallible> {
-        let admin_text = if parts.uri.path().starts_with("/api/admin/") { "admin role required" } else { "Admin access required" };
-        let visit = extract::visit_of(&parts.extensions, &parts.headers, &context.trust);
-        Ok(Self { login: header(&parts.headers), visit, admin_text })
-    }
-}
-
-fn header(headers: &HeaderMap) -> Option<String> {
-    headers.get("x-session-id")?.to_str().ok().filter(|s| !s.is_empty()).map(str::to_owned)
-}
-
-impl Shown {
-    /// The secret of the header, else of the body.
-    fn secret(&self, body: &Value) -> Option<String> {
-        self.login.clone().or_else(|| filled(body, "sessionId").map(str::to_owned))
-    }
-
-    /// The secret that a request is about: of the body, else of the header.
-    fn named_secret(&self, body: &Value) -> Option<String> {
-        filled(body, "sessionId").map(str::to_owned).or_else(|| self.login.clone())
-    }
-
-    /// The caller, who must be logged in.
-    async fn caller(&self, context: &Context, body: &Value) -> Result<Principal, Problem> {
-        let login = self.secret(body).map(Credential::Login).ok_or(Problem::Refused(Error::Unauthenticated))?;
-        Ok(context.desk.authenticate(Realm::Rooms, Some(&login), self.visit.peer).await?)
-    }
 }
 
 type PathId = extract::PathId<Problem>;

@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::callers::{Caller, Staff, Told};
 use super::params::Params;
-use super::{Input, PathId, Problem, Shown, role_required, room_id, success};
+use super::{PathId, Problem, role_required, room_id, success};
 use crate::dialect::Context;
 use crate::dialect::rooms::views::Eyes;
 use crate::dialect::rooms::{kind_word, room, status_word};
@@ -27,8 +28,7 @@ const MOST: usize = 100;
 const TEXT_LIMIT: usize = 2_000;
 
 /// `POST /api/chat/rooms`. The caller takes part; whoever does has it on all his sockets at once.
-pub(super) async fn create(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &body).await?;
+pub(super) async fn create(State(context): State<Context>, Told { who, body, .. }: Told) -> Result<Response, Problem> {
     let kind = match body.get("type") {
         None | Some(Value::Null) => return Err(Problem::input("Type is required")),
         Some(Value::String(word)) if word.is_empty() => return Err(Problem::input("Type is required")),
@@ -92,8 +92,7 @@ fn topic(body: &Value) -> Result<Topic, Problem> {
 }
 
 /// `GET /api/chat/rooms`: the caller's open rooms, of one type if it is named.
-pub(super) async fn list(State(context): State<Context>, shown: Shown, params: Params) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn list(State(context): State<Context>, Caller { who, .. }: Caller, params: Params) -> Result<Response, Problem> {
     let mut sessions = context.desk.own_sessions(&who).await?;
     if let Some(kind) = params.text("type") {
         sessions.retain(|s| kind_word(s.kind) == kind);
@@ -106,8 +105,7 @@ pub(super) async fn list(State(context): State<Context>, shown: Shown, params: P
 }
 
 /// `GET /api/chat/rooms/agent`: the rooms that the caller answers, as they stand if that is named.
-pub(super) async fn of_agent(State(context): State<Context>, shown: Shown, params: Params) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn of_agent(State(context): State<Context>, Caller { who, .. }: Caller, params: Params) -> Result<Response, Problem> {
     let known = [Status::Active, Status::Pending, Status::Ended];
     let status = params.text("status").map(|word| known.into_iter().find(|s| status_word(*s) == word));
     let sessions = match status {
@@ -122,8 +120,11 @@ pub(super) async fn of_agent(State(context): State<Context>, shown: Shown, param
 }
 
 /// `GET /api/chat/rooms/:id`, also after it was closed.
-pub(super) async fn one(State(context): State<Context>, shown: Shown, PathId { id, .. }: PathId) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &Value::Null).await?;
+pub(super) async fn one(
+    State(context): State<Context>,
+    Caller { who, .. }: Caller,
+    PathId { id, .. }: PathId,
+) -> Result<Response, Problem> {
     let session = context.desk.session(&who, &room_id(&id)?).await?;
     let overview = context.desk.overview(session).await?;
     Ok(success(StatusCode::OK, "Chat room fetched", room::room(&overview, Eyes::of(&who))))
@@ -132,12 +133,10 @@ pub(super) async fn one(State(context): State<Context>, shown: Shown, PathId { i
 /// `DELETE /api/chat/rooms/:id`, for agents in their rooms and for admins. The id in the path counts, whatever a body says.
 pub(super) async fn close(
     State(context): State<Context>,
-    shown: Shown,
+
     PathId { id, .. }: PathId,
-    Input { body, .. }: Input,
+    Told { who, body, .. }: Told<Staff>,
 ) -> Result<Response, Problem> {
-    let who = shown.caller(&context, &body).await?;
-    role_required(context.desk.demand_staff(&who), "Agent access required")?;
     let reason = filled(&body, "reason").unwrap_or("closed").chars().take(TEXT_LIMIT).collect::<String>();
     context.desk.close_session(&who, &room_id(&id)?, &reason).await?;
     Ok(success(StatusCode::OK, "Chat room closed successfully", Value::Null))

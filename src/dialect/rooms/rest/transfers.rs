@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::admin::admin;
-use super::{Input, PathId, Problem, Shown, role_required, room_id, success};
+use super::callers::{Admin, Staff, Told};
+use super::{PathId, Problem, room_id, success};
 use crate::dialect::Context;
 use crate::dialect::wire::filled;
 use crate::domain::error::Error;
@@ -20,32 +20,28 @@ const REASON_LIMIT: usize = 1_000;
 const FORMS: &str = "Either chatRoomId and agentId, or fromChatId, toChatId, and agentId are required";
 
 /// `POST /api/chat/assign-agent`, for agents and admins.
-pub(super) async fn assign(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = staff(&context, &shown, &body).await?;
+pub(super) async fn assign(State(context): State<Context>, Told { who, body, .. }: Told<Staff>) -> Result<Response, Problem> {
     let missing = "Chat room ID and agent ID are required";
     give(&context, &who, &body, ("chatRoomId", "agentId", missing)).await?;
     Ok(success(StatusCode::OK, "Agent assigned successfully", Value::Null))
 }
 
 /// `POST /api/chat/transfer`, for agents and admins. Who answers the room now is known; `fromAgentId` is ignored.
-pub(super) async fn transfer(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = staff(&context, &shown, &body).await?;
+pub(super) async fn transfer(State(context): State<Context>, Told { who, body, .. }: Told<Staff>) -> Result<Response, Problem> {
     let missing = "Chat room ID and target agent ID are required";
     give(&context, &who, &body, ("chatRoomId", "toAgentId", missing)).await?;
     Ok(success(StatusCode::OK, "Chat transferred successfully", Value::Null))
 }
 
 /// `POST /api/admin/assign-agent`.
-pub(super) async fn admin_assign(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
+pub(super) async fn admin_assign(State(context): State<Context>, Told { who, body, .. }: Told<Admin>) -> Result<Response, Problem> {
     let missing = "Chat room ID and agent ID are required";
     give(&context, &who, &body, ("chatRoomId", "agentId", missing)).await?;
     Ok(success(StatusCode::OK, "Agent assigned successfully", Value::Null))
 }
 
 /// `POST /api/admin/transfer-agent`: a room to another agent, or an agent from one room to another.
-pub(super) async fn admin_transfer(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
+pub(super) async fn admin_transfer(State(context): State<Context>, Told { who, body, .. }: Told<Admin>) -> Result<Response, Problem> {
     if filled(&body, "fromChatId").is_some() || filled(&body, "toChatId").is_some() {
         swap(&context, &who, &body, FORMS).await?;
     } else {
@@ -55,15 +51,13 @@ pub(super) async fn admin_transfer(State(context): State<Context>, shown: Shown,
 }
 
 /// `POST /api/admin/transfer-agent-between-chats`.
-pub(super) async fn between(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
+pub(super) async fn between(State(context): State<Context>, Told { who, body, .. }: Told<Admin>) -> Result<Response, Problem> {
     swap(&context, &who, &body, "From chat ID, to chat ID, and agent ID are required").await?;
     Ok(success(StatusCode::OK, "Agent transferred between chats successfully", Value::Null))
 }
 
 /// `POST /api/admin/remove-agent`. The room is pending until somebody gives it to an agent.
-pub(super) async fn admin_remove(State(context): State<Context>, shown: Shown, Input { body, .. }: Input) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
+pub(super) async fn admin_remove(State(context): State<Context>, Told { who, body, .. }: Told<Admin>) -> Result<Response, Problem> {
     let named = filled(&body, "chatRoomId").ok_or(Problem::input("Chat room ID is required"))?;
     remove(&context, &who, &room_id(named)?, &body).await
 }
@@ -71,11 +65,10 @@ pub(super) async fn admin_remove(State(context): State<Context>, shown: Shown, I
 /// `POST /api/chat/admin/:chatRoomId/remove-agent`, the same by its other name.
 pub(super) async fn remove_by_path(
     State(context): State<Context>,
-    shown: Shown,
+
     PathId { id, .. }: PathId,
-    Input { body, .. }: Input,
+    Told { who, body, .. }: Told<Admin>,
 ) -> Result<Response, Problem> {
-    let who = admin(&context, &shown, &body).await?;
     remove(&context, &who, &room_id(&id)?, &body).await
 }
 
@@ -85,13 +78,6 @@ async fn remove(context: &Context, who: &Principal, id: &SessionId, body: &Value
         other => other.into(),
     })?;
     Ok(success(StatusCode::OK, "Agent removed successfully", Value::Null))
-}
-
-/// The caller, who must answer visitors.
-async fn staff(context: &Context, shown: &Shown, body: &Value) -> Result<Principal, Problem> {
-    let who = shown.caller(context, body).await?;
-    role_required(context.desk.demand_staff(&who), "Agent access required")?;
-    Ok(who)
 }
 
 /// Gives the room of one field to the agent of another.
