@@ -168,7 +168,7 @@ pub struct Fate {
     pub receipts: Vec<Receipt>,
     /// When it was last changed.
     pub edited_at: Option<Timestamp>,
-    /// The number of the last change in the log that it reflects; 0 before the first.
+    /// The number of the last change in the log that it reflects, or that a deletion made idle; 0 before the first.
     pub edit_seq: u64,
     /// Whether it was taken back.
     pub is_deleted: bool,

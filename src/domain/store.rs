@@ -201,7 +201,8 @@ pub trait Store: Attachments {
     /// is then, or `None` where there is no such message.
     async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError>;
 
-    /// Changes a message as this entry of its session's log says, unless it reflects a later change, or is deleted; the texts of a deleted
+    /// Changes a message as this entry of its session's log says, unless it is deleted, or the entry is no deletion and the message reflects a
+    /// later change. So a deletion counts wherever it stands among changes that race it. The texts of a deleted
     /// message's changes are replaced by that of its deletion. Notes that the entry is carried out. Repeating it is harmless. Answers the message
     /// as it is then, or `None` where there is no such message.
     async fn apply_edit(&self, edit: &Entry) -> Result<Option<Entry>, StoreError>;

@@ -43,21 +43,23 @@ impl Log {
     pub(super) async fn apply_edit(&self, entry: &Entry) -> Result<Option<Entry>, StoreError> {
         let Content::Edited(Edit { message, body, is_deletion }) = &entry.content else { return Ok(None) };
         let target = id(message.as_str());
-        let older = doc! {
+        let mut open = doc! {
             "_id": target.clone(),
             "sessionId": id(entry.session.as_str()),
             "kind": "message",
             "deleted": { "$ne": true },
-            // Not "less than", which an absent number never is: it is below every number of a log.
-            "editSeq": { "$not": { "$gte": number(entry.seq()) } },
         };
-        let set = doc! { "message": body.as_str(), "editedAt": moment(entry.at), "editSeq": number(entry.seq()), "deleted": *is_deletion };
-        let update = if *is_deletion {
-            doc! { "$set": set, "$unset": { "file": "" } }
+        let mut update = doc! {
+            "$set": { "message": body.as_str(), "editedAt": moment(entry.at), "deleted": *is_deletion },
+            "$max": { "editSeq": number(entry.seq()) },
+        };
+        if *is_deletion {
+            update.insert("$unset", doc! { "file": "" });
         } else {
-            doc! { "$set": set }
-        };
-        self.messages.update_one(older, update).await?;
+            // Not "less than", which an absent number never is: it is below every number of a log.
+            open.insert("editSeq", doc! { "$not": { "$gte": number(entry.seq()) } });
+        }
+        self.messages.update_one(open, update).await?;
         let changed = self.find_message(message).await?;
         if let Some(deleted) = changed.as_ref().filter(|m| m.fate.is_deleted) {
             let text = deleted.body().map(|b| b.as_str().to_owned());

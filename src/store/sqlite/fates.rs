@@ -29,8 +29,8 @@ pub(super) fn note_receipt(
 /// Changes the message that the entry names, and replaces what its other changes said where it is deleted.
 pub(super) fn apply_edit(conn: &Connection, entry: &Entry) -> Result<Option<Entry>, StoreError> {
     let Content::Edited(edit) = &entry.content else { return Ok(None) };
-    let sql = "UPDATE messages SET text = ?3, edited_at = ?4, edit_seq = ?5, is_deleted = ?6, file = iif(?6, NULL, file) \
-               WHERE id = ?1 AND session = ?2 AND kind = 'message' AND edit_seq < ?5 AND is_deleted = 0";
+    let sql = "UPDATE messages SET text = ?3, edited_at = ?4, edit_seq = max(edit_seq, ?5), is_deleted = ?6, file = iif(?6, NULL, file) \
+               WHERE id = ?1 AND session = ?2 AND kind = 'message' AND (edit_seq < ?5 OR ?6) AND is_deleted = 0";
     let (message, session) = (edit.message.as_str(), entry.session.as_str());
     conn.prepare_cached(sql)?.execute(params![message, session, edit.body.as_str(), entry.at.0, entry.head.seq, edit.is_deletion])?;
     let sql = "UPDATE messages SET text = m.text FROM messages m \

@@ -10,5 +10,6 @@ mod joining;
 mod order;
 pub(crate) mod parts;
 mod repair;
+mod rooms;
 mod slow_reader;
 mod talker;

@@ -84,10 +84,21 @@ pub(super) async fn a_message_says_what_the_last_change_in_the_log_says(store: A
         assert_eq!(text(&*store, &session, seq).await, expected, "{seq}");
     }
     assert_eq!(store.list_unapplied_edits(9).await.unwrap(), []);
-    let elsewhere = Draft { session: SessionId::random(), ..edit(&answered, "forged", false) };
+    let (deletion, edited) =
+        (stored(&*store, edit(&answered, "gone too", true)).await, stored(&*store, edit(&answered, "still here", false)).await);
+    for entry in [&edited, &deletion, &edited] {
+        store.apply_edit(entry).await.unwrap();
+    }
+    let changed = store.find_message(&answered.id).await.unwrap().unwrap();
+    assert_eq!(
+        (changed.body(), changed.fate.edit_seq),
+        (Some(&Body::stored("gone too")), edited.seq()),
+        "a deletion counts where it stands"
+    );
+    let elsewhere = Draft { session: SessionId::random(), ..edit(&answered, "forged", true) };
     let elsewhere = stored(&*store, elsewhere).await;
     store.apply_edit(&elsewhere).await.unwrap();
-    assert_eq!(text(&*store, &session, 1).await, "first", "another session's log changes nothing here");
+    assert_eq!(text(&*store, &session, 1).await, "gone too", "another session's log changes nothing here");
 }
 
 pub(super) async fn changes_follow_the_end_and_nothing_else_does(store: Arc<dyn Store>) {
