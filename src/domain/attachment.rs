@@ -122,7 +122,13 @@ fn is_plain_text(head: &[u8]) -> bool {
 /// A name as clients give it, without folders and what could disturb a header; `None` where nothing is left.
 pub fn file_name(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = last.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\u{202a}'..='\u{202e}')).take(NAME_LIMIT).collect();
+    let name: String = last
+        .chars()
+        .filter(|c| {
+            !c.is_control() && !matches!(c, '"' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        })
+        .take(NAME_LIMIT)
+        .collect();
     let name = name.trim().trim_matches('.').trim().to_owned();
     (!name.is_empty()).then_some(name)
 }
@@ -163,7 +169,7 @@ mod tests {
             ("../../etc/passwd", Some("passwd")),
             ("C:\\x\\b.txt", Some("b.txt")),
             ("a\r\nb\".txt", Some("ab.txt")),
-            ("\u{202e}gpj.exe", Some("gpj.exe")),
+            ("\u{202e}\u{2067}gpj.exe\u{200f}", Some("gpj.exe")),
             ("报告.pdf", Some("报告.pdf")),
             ("..", None),
             ("a/", None),

@@ -88,9 +88,13 @@ fn wanted(headers: &HeaderMap, size: u64, tag: &str) -> Wanted {
     if text(header::IF_RANGE).is_some_and(|known| known != tag) {
         return Wanted::All;
     }
-    let Some((first, last)) = text(header::RANGE).and_then(|r| r.trim().strip_prefix("bytes=")).and_then(|r| r.split_once('-')) else {
+    let unit_and_range = text(header::RANGE).and_then(|r| r.trim().split_once('=')).filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"));
+    let Some((first, last)) = unit_and_range.and_then(|(_, range)| range.split_once('-')).filter(|(_, last)| !last.contains('+')) else {
         return Wanted::All;
     };
+    if first.contains('+') {
+        return Wanted::All;
+    }
     let bounds = match (first.trim().parse::<u64>(), last.trim()) {
         (Ok(from), "") => Some((from, size)),
         (Ok(from), last) => last.parse::<u64>().ok().filter(|last| *last >= from).map(|last| (from, last.saturating_add(1).min(size))),
@@ -135,13 +139,24 @@ mod tests {
             ("bytes=-7", (93, 100)),
             ("bytes=90-999", (90, 100)),
             ("bytes=-999", (0, 100)),
+            ("BYTES=1-3", (1, 4)),
         ] {
             assert_eq!(asked(range), Wanted::Part(part.0, part.1), "{range}");
         }
         for nothing in ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=18446744073709551615-"] {
             assert_eq!(asked(nothing), Wanted::Nothing, "{nothing}");
         }
-        for all in ["bytes=5-4", "bytes=0-1,3-4", "bytes=x-", "bytes=-", "lines=0-1", "bytes", "bytes=99999999999999999999-"] {
+        for all in [
+            "bytes=5-4",
+            "bytes=0-1,3-4",
+            "bytes=x-",
+            "bytes=-",
+            "lines=0-1",
+            "bytes",
+            "bytes=99999999999999999999-",
+            "bytes=+1-+3",
+            "bytes=1-+3",
+        ] {
             assert_eq!(asked(all), Wanted::All, "{all}");
         }
     }

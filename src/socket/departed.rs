@@ -31,13 +31,15 @@ impl Departed {
         Self { started, generations: Mutex::default() }
     }
 
-    /// Notes how far a page's last socket was delivered.
+    /// Notes how far a page's socket was delivered when it went; the farthest counts, whichever of several sockets goes last.
     pub(super) fn remember(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if generations.young.len() >= GENERATION {
             generations.old = mem::take(&mut generations.young);
         }
-        generations.young.insert((session.clone(), Arc::clone(page)), cursor);
+        let page = (session.clone(), Arc::clone(page));
+        let known = generations.young.get(&page).or_else(|| generations.old.get(&page)).copied();
+        generations.young.insert(page, known.map_or(cursor, |known| known.max(cursor)));
     }
 
     /// How far it was.
@@ -62,6 +64,8 @@ mod tests {
         assert_eq!(departed.recall(&session, &page(0)), None);
         assert_eq!(departed.recall(&session, &page(3 * GENERATION - 1)), Some(3 * GENERATION as u64 - 1));
         assert_eq!(departed.recall(&session, &page(2 * GENERATION - 1)), Some(2 * GENERATION as u64 - 1));
+        departed.remember(&session, &page(3 * GENERATION - 1), 7);
+        assert_eq!(departed.recall(&session, &page(3 * GENERATION - 1)), Some(3 * GENERATION as u64 - 1), "an older socket went later");
         let generations = departed.generations.lock().unwrap();
         assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION);
     }

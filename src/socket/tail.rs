@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::conn::room;
 use super::departed::Departed;
 use super::member::{Greeting, Member, is_agent};
 use super::outlet::{Outlet, RETRY, Sent};
@@ -15,7 +16,8 @@ use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Dialect, Joined, Reader, Start};
 use crate::domain::entry::{Assignment, Content, Entry, Head};
 use crate::domain::error::{Error, StoreError};
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::{AgentId, ConnId, SessionId};
+use crate::domain::ports::Audience;
 use crate::domain::principal::Principal;
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Store;
@@ -199,7 +201,7 @@ impl Tail {
         });
         // Whoever answered before hears nothing more, from this very entry on; what he is to do about it his connection is told beside this.
         if let Content::Assigned(Assignment { former: Some(former), .. }) = &entry.content {
-            self.members.retain(|_, member| member.dialect.realm().shares_sessions() || !is_agent(&member.who, former));
+            self.send_away(former);
         }
     }
 
@@ -308,6 +310,18 @@ impl Tail {
             if self.feed(&conn, delivered).await == Sent::Gone {
                 self.forget(&conn);
             }
+        }
+    }
+
+    /// Takes the sockets of a former agent out, and out of the session's signals.
+    fn send_away(&mut self, former: &AgentId) {
+        let is_gone = |m: &Member| !m.dialect.realm().shares_sessions() && is_agent(&m.who, former);
+        let gone: Vec<ConnId> = self.members.iter().filter(|(_, m)| is_gone(m)).map(|(id, _)| id.clone()).collect();
+        for conn in gone {
+            if let Some(member) = self.members.get(&conn).filter(|m| m.outlet.is_open()) {
+                member.outlet.exit(room(&Audience::Session(self.session.clone())));
+            }
+            self.forget(&conn);
         }
     }
 

@@ -89,6 +89,13 @@ impl House {
         Scene { room, message: text(&carried["data"]["_id"]), attachment, second }
     }
 
+    /// Closes the rooms of a scene: a user has so many open ones.
+    async fn clear(&self, rooms: [&str; 2]) {
+        for room in rooms {
+            self.said("admin", "DELETE", &format!("/api/chat/rooms/{room}"), json!({})).await;
+        }
+    }
+
     /// What a caller is answered on a path of the contract: nothing but the status where it is served, else the message too.
     async fn try_path(&self, caller: &str, path: &str) -> String {
         let (scene, own) = (self.scene().await, self.ids.get(caller).cloned().unwrap_or_default());
@@ -113,7 +120,7 @@ impl House {
         if path.ends_with("/login") {
             body["email"] = "boss@example.com".into();
         } else if path.ends_with("between-chats") {
-            (body["fromChatId"], body["toChatId"]) = (scene.room.into(), scene.second.into());
+            (body["fromChatId"], body["toChatId"]) = (scene.room.clone().into(), scene.second.clone().into());
             body["agentId"] = self.ids["own agent"].clone().into();
         } else if path.ends_with("/users/{userId}/status") {
             body["status"] = "away".into();
@@ -126,6 +133,7 @@ impl House {
         } else {
             self.request(caller, method, &format!("{asked}{query}"), body).await
         };
+        self.clear([&scene.room, &scene.second]).await;
         match answer {
             (status @ ..300, _) => status.to_string(),
             (status, body) => format!("{status} `{}`", body["message"].as_str().unwrap_or_default()),
@@ -140,12 +148,16 @@ impl House {
     /// What a caller's acknowledgement of a call says: `ok`, or the code.
     async fn try_call(&self, caller: &str, call: &str) -> String {
         let scene = self.scene().await;
-        let Some(mut client) = self.client(caller).await else { return "no socket".into() };
+        let Some(mut client) = self.client(caller).await else {
+            self.clear([&scene.room, &scene.second]).await;
+            return "no socket".into();
+        };
         let said = json!({
             "chatRoomId": scene.room, "messageId": scene.message, "content": "said", "isTyping": true, "status": "online", "lastSeq": 0,
         });
         let answer = client.call(call, said).await.unwrap_or_else(|e| panic!("{caller} {call}: {e}"));
         client.disconnect().await;
+        self.clear([&scene.room, &scene.second]).await;
         if answer["ok"] == json!(true) { "ok".into() } else { format!("`{}`", answer["code"].as_str().unwrap_or_default()) }
     }
 }

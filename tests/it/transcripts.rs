@@ -139,6 +139,7 @@ transcripts! {
     conversation,
     edits,
     figures,
+    handed_back,
     logins,
     messages,
     moves,

@@ -35,7 +35,7 @@ pub(super) fn listed_room(overview: &Overview, eyes: Eyes<'_>) -> Value {
         "createdBy": session.visitor.id,
         "lastActivity": overview.active_at().iso(),
         "isActive": is_active(session.status),
-        "metadata": metadata(session.topic.as_deref()),
+        "metadata": metadata(session.topic.as_deref(), eyes.are_of(&session.visitor.id)),
         "transferHistory": transfers(session),
         "createdAt": session.created_at.iso(),
         "updatedAt": session.updated_at.iso(),
@@ -62,7 +62,7 @@ pub(super) fn brief(session: &Session) -> Value {
         "type": kind_word(session.kind),
         "status": status_word(session.status),
         "lastActivity": session.updated_at.iso(),
-        "metadata": metadata(session.topic.as_deref()),
+        "metadata": metadata(session.topic.as_deref(), true),
     })
 }
 
@@ -73,13 +73,14 @@ fn is_active(status: Status) -> bool {
     }
 }
 
-fn metadata(topic: Option<&Topic>) -> Value {
+/// What a room is about. How its customer is reached is for those who answer, and for who said it.
+fn metadata(topic: Option<&Topic>, with_contact: bool) -> Value {
     let topic = topic.cloned().unwrap_or_default();
     let mut view = json!({"priority": topic.priority.name(), "tags": topic.tags});
     put(&mut view, "subject", topic.subject.as_deref().map(Value::from));
     let customer = topic.customer.map(|c| {
         let mut customer = json!({});
-        for (field, value) in [("name", c.name), ("email", c.email), ("phone", c.phone)] {
+        for (field, value) in [("name", c.name), ("email", c.email.filter(|_| with_contact)), ("phone", c.phone.filter(|_| with_contact))] {
             put(&mut customer, field, value.as_deref().map(Value::from));
         }
         customer

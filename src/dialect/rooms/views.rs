@@ -93,12 +93,17 @@ impl<'a> Eyes<'a> {
         }
     }
 
+    /// Whether they are of those who answer, or of the person with this id.
+    pub(super) fn are_of(self, id: &str) -> bool {
+        match self {
+            Eyes::Staff => true,
+            Eyes::Person(own) => own == Some(id),
+        }
+    }
+
     /// The document of the person with this id, as these eyes see it.
     fn on(self, id: &str, document: Value) -> Value {
-        match self {
-            Eyes::Person(own) if own != Some(id) => without(document, "email"),
-            Eyes::Staff | Eyes::Person(_) => document,
-        }
+        if self.are_of(id) { document } else { without(document, "email") }
     }
 }
 

@@ -217,7 +217,7 @@ impl Desk {
     }
 
     /// An agent who is there takes new sessions as he declares.
-    async fn follow_status(&self, account: &Account, status: Availability) -> Result<(), Error> {
+    pub(super) async fn follow_status(&self, account: &Account, status: Availability) -> Result<(), Error> {
         if !takes_sessions(account) {
             return Ok(());
         }

@@ -17,6 +17,7 @@ impl Desk {
     /// [`Error::MessageNotFound`], whether it does not exist or is not for the caller; [`Error::Forbidden`] where it is somebody else's;
     /// [`Error::MessageDeleted`]; [`Error::RateLimited`].
     pub async fn edit_message(&self, who: &Principal, id: &EntryId, body: Body) -> Result<(Session, Entry), Error> {
+        let _turn = self.editings.take(id).await;
         let (session, message) = self.message_for(who, id).await?;
         if !is_own(who, &message) {
             return Err(Error::Forbidden);
@@ -30,6 +31,7 @@ impl Desk {
     /// # Errors
     /// As [`Desk::edit_message`].
     pub async fn delete_message(&self, who: &Principal, id: &EntryId, instead: Body) -> Result<(Session, Entry), Error> {
+        let _turn = self.editings.take(id).await;
         let (session, message) = self.message_for(who, id).await?;
         if !is_own(who, &message) && !who.is_admin() {
             return Err(Error::Forbidden);
@@ -67,12 +69,17 @@ impl Desk {
         let (body, is_deletion) = said;
         let content = Content::Edited(Edit { message: message.id.clone(), body, is_deletion });
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
-        let (Appended::Stored(entry) | Appended::Duplicate(entry)) = self.store.append(draft).await? else {
+        let (Appended::Stored(mut entry) | Appended::Duplicate(mut entry)) = self.store.append(draft).await? else {
             return Err(Error::SessionEnded(session.id));
         };
         let changed = self.watched(self.carry_out_edit(&entry).await)?.ok_or(Error::MessageNotFound)?;
+        let mut is_late = false;
+        if let (Content::Edited(edit), Some(body), true) = (&mut entry.content, changed.body(), changed.fate.is_deleted) {
+            // Deleted meanwhile on another node: nobody is told what it was to say.
+            (is_late, edit.body) = (!edit.is_deletion, body.clone());
+        }
         self.announce.appended(Arc::new(entry));
-        Ok((session, changed))
+        if is_late { Err(Error::MessageDeleted) } else { Ok((session, changed)) }
     }
 }
 

@@ -98,6 +98,7 @@ impl Desk {
         self.store.insert_login(&login).await?;
         let online = AccountChange { status: Some(Availability::Online), seen_at: Some(now) };
         self.store.change_account(&account.id, &online, now).await?;
+        self.follow_status(&account, Availability::Online).await?;
         Ok(LoggedIn { account, token: secret, login: Some(login) })
     }
 

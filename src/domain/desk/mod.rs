@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{AgentId, ConnId, LoginId, SessionId};
+use super::ids::{AgentId, ConnId, EntryId, LoginId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
@@ -68,6 +68,8 @@ pub struct Desk {
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
     /// turn never waits for `queue`.
     takings: Turns<SessionId>,
+    /// A message is changed by one after the other on this node, so that who changes it after its deletion is told so.
+    editings: Turns<EntryId>,
     /// Whether a step failed that others should have followed.
     is_unsettled: AtomicBool,
     /// Logins that were taken back, for the sockets that rest on them.
@@ -128,6 +130,7 @@ impl Desk {
             comings: Turns::default(),
             arrivals: Turns::default(),
             takings: Turns::default(),
+            editings: Turns::default(),
             is_unsettled: AtomicBool::new(false),
             revoked: tokio::sync::broadcast::channel(REVOCATIONS).0,
             rested_on: Mutex::default(),

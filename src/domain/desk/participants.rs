@@ -9,7 +9,7 @@ use crate::domain::entry::{Content, Draft, Entry};
 use crate::domain::error::Error;
 use crate::domain::ids::{AccountId, AgentId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
-use crate::domain::principal::{Person, Principal, Realm};
+use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
@@ -17,6 +17,9 @@ use crate::domain::topic::{SessionKind, Topic};
 
 /// How many sessions of a person are listed at most.
 const LIST_LIMIT: u32 = 500;
+
+/// How many open sessions of his own a visitor may have: everybody he asks into one hears it on all his sockets, which have so many places.
+const MOST_OF_VISITOR: usize = 50;
 
 /// A session that is wanted.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +72,18 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] for callers without an account; [`Error::AccountNotFound`] where somebody invited has none;
-    /// [`Error::AgentNotFound`] where the agent does not answer anybody; [`Error::RateLimited`].
+    /// [`Error::AgentNotFound`] where the agent does not answer anybody; [`Error::TooManySessions`] for visitors who have very many open;
+    /// [`Error::RateLimited`].
     pub async fn open_room(&self, who: &Principal, new: NewRoom) -> Result<Overview, Error> {
         let creator = self.own_account(who).await?.person();
         let NewRoom { kind, topic, invited, agent } = new;
         self.openings.take(creator.key(), self.now()).map_err(|retry_after_ms| Error::RateLimited { retry_after_ms })?;
+        if creator.role == Role::Visitor {
+            let own = self.own_sessions(who).await?.into_iter().filter(|s| s.visitor.is(&creator)).count();
+            if own >= MOST_OF_VISITOR {
+                return Err(Error::TooManySessions);
+            }
+        }
         let invited = self.invited(creator.realm, &invited).await?;
         let agent = match agent {
             Some(agent) => Some(self.staff(creator.realm, &agent).await?),

@@ -103,7 +103,7 @@ impl Desk {
     /// A new message counts as delivered to those who look at its session on this node. Failures are for the log alone.
     pub(super) async fn deliver_to_viewers(&self, session: &Session, message: &Entry) {
         for viewer in self.viewers.of(&session.id) {
-            if is_by(message, &viewer) {
+            if is_by(message, &viewer) || !session.has(&viewer) {
                 continue;
             }
             if let Err(error) = self.reach(session, message, &viewer, (false, None)).await {

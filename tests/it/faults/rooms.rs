@@ -95,7 +95,7 @@ async fn assert_of_one_agent(office: &Office, id: &SessionId) {
     assert_eq!(entries.last().unwrap().head.assignment, session.assignment, "{id}");
     let holders: Vec<AgentId> =
         office.store.list_agents(Realm::Rooms).await.unwrap().into_iter().filter(|a| a.sessions.contains(id)).map(|a| a.id).collect();
-    assert_eq!(holders, [agent.id.clone()], "{id}");
+    assert_eq!(holders, std::slice::from_ref(&agent.id), "{id}");
     let people: Vec<AgentId> = session.participants.iter().map(|p: &Person| AgentId::of(p.realm, &p.id)).collect();
     assert_eq!(people, [AgentId::of(Realm::Rooms, id_of(&office.user).as_str()), agent.id], "{id}");
 }

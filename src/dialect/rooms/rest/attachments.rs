@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::Map;
@@ -30,10 +29,11 @@ pub(super) async fn upload(
     State(context): State<Context>,
     Caller { who, .. }: Caller,
     PathId { id, .. }: PathId,
-    form: Result<Multipart, MultipartRejection>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let id = room_id(&id)?;
-    let mut form = Form::new(form.map_err(|_| NO_FILE)?);
+    // Before anything of the form is read.
+    context.desk.session(&who, &id).await?;
     let mut upload = None;
     let read = take_in(&context, &who, &id, &mut form, &mut upload).await;
     let (caption, whole) = match (read, upload) {

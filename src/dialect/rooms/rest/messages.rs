@@ -54,6 +54,7 @@ pub(super) async fn search(
     let term = term.ok_or(Problem::input("Chat room ID and search term are required"))?;
     let form = params.text("messageType").map(form_of);
     if form == Some(None) {
+        context.desk.session(&who, &room_id(&id)?).await?;
         return Ok(success(StatusCode::OK, "Messages searched", Value::Array(Vec::new())));
     }
     let only = Filter {

@@ -23,7 +23,7 @@ use crate::domain::error::{Error, Kind};
 use crate::domain::ids::SessionId;
 use crate::http::extract::{self, Unserved};
 use crate::http::status;
-use crate::http::upload::Unreadable;
+use crate::http::upload::{self, Unreadable};
 
 /// How large a body may be: 10 MB, as the original.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -109,6 +109,7 @@ pub fn uploads(context: Context) -> Router {
         .method_not_allowed_fallback(|| async { Problem::Route })
         // What is too much is told apart by part of the form.
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(upload::bounded))
         .with_state(context)
 }
 
@@ -176,6 +177,7 @@ impl From<Error> for Problem {
 impl From<Unreadable> for Problem {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
+            Unreadable::Missing => Problem::input("No file uploaded"),
             Unreadable::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "The form has too much beside the file"),
             Unreadable::Malformed => Problem::input("Malformed form"),
             Unreadable::Stalled => Problem::Invalid(StatusCode::REQUEST_TIMEOUT, "The upload has stalled"),
@@ -188,7 +190,8 @@ impl From<Unserved> for Problem {
         match unserved {
             Unserved::TooLarge => Problem::Invalid(StatusCode::PAYLOAD_TOO_LARGE, "Request body is larger than 10 MB"),
             // Quirk: whatever is no deliberate answer is 500 (document 002).
-            Unserved::BadId | Unserved::Malformed(_) | Unserved::Panicked => Problem::Internal,
+            Unserved::BadId => Problem::input("Invalid ID format"),
+            Unserved::Malformed(_) | Unserved::Panicked => Problem::Internal,
         }
     }
 }
@@ -221,6 +224,7 @@ fn refused(error: &Error) -> Response {
         Error::AttachmentRefused => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "File type is not allowed"),
         Error::AgentNotFound => (StatusCode::BAD_REQUEST, "Invalid agent or insufficient permissions"),
         Error::SessionEnded(_) => (StatusCode::BAD_REQUEST, "Chat room is closed"),
+        Error::TooManySessions => (StatusCode::CONFLICT, "Too many open chat rooms"),
         Error::MessageDeleted => (StatusCode::BAD_REQUEST, "Message was deleted"),
         Error::ClientKeyReused => (StatusCode::CONFLICT, "Client key was used for another message"),
         other => match other.kind() {
