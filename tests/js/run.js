@@ -210,7 +210,9 @@ class Play {
 /** A path of the contract below its base; the server's own paths stay where they are. */
 function below(target) {
   const own = ["/socket.io", "/healthz", "/readyz", "/docs"].some((prefix) => target.startsWith(prefix));
-  return own ? target : wanted.base + target;
+  // What the server has named is below it already.
+  const below = wanted.base && target.startsWith(`${wanted.base}/`);
+  return own || below ? target : wanted.base + target;
 }
 
 /** Sends a request over a connection of its own; the body of the answer is a text where it is not JSON. */
