@@ -54,6 +54,9 @@ const LISTS_EVERY: Duration = Duration::from_secs(5);
 /// How often logins are looked for: a socket whose login was taken back is closed within five seconds.
 const LOGINS_EVERY: Duration = Duration::from_secs(4);
 
+/// How often the store is asked for entries of which no word came.
+const HEAL_EVERY: Duration = Duration::from_secs(5);
+
 /// How long a request with a file may take. A client that stops sending is given up on much sooner.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
 
@@ -98,6 +101,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         () = repair_forever(Arc::clone(&node.desk)) => {}
         () = keep_lists(&node.desk) => {}
         () = keep_logins(&node.desk) => {}
+        () = heal_forever(&node) => {}
     }
     catch_up_lists(&node.desk).await;
     let errors = node.gateway.emit_errors();
@@ -126,7 +130,8 @@ struct Node {
     page: Arc<str>,
     store_name: &'static str,
     started: Timestamp,
-    _lock: Option<File>,
+    /// Held while this process has the data folder for itself.
+    lock: Option<File>,
 }
 
 /// What one listener serves.
@@ -157,7 +162,7 @@ impl Node {
         let listens = listens(config, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
         let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
-        Ok(Self { desk, trust, gateway, listens, page, store_name, started, _lock: lock })
+        Ok(Self { desk, trust, gateway, listens, page, store_name, started, lock })
     }
 
     fn router(&self, config: &Config, listens: &Listens, stopping: &Arc<AtomicBool>) -> Router {
@@ -285,6 +290,20 @@ async fn keep_lists(desk: &Desk) {
     loop {
         due.tick().await;
         catch_up_lists(desk).await;
+    }
+}
+
+/// Delivers what other nodes have stored. Never ends by itself; where this node has the store for itself it has nothing to do.
+async fn heal_forever(node: &Node) {
+    if node.lock.is_some() {
+        return std::future::pending().await;
+    }
+    let mut due = tokio::time::interval(HEAL_EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = node.gateway.heal().await {
+            tracing::warn!(%error, "entries of other nodes could not be looked for; the next try does the rest");
+        }
     }
 }
 

@@ -185,6 +185,9 @@ pub trait Store: Attachments {
     /// The last entry, or `None`.
     async fn last_entry(&self, session: &SessionId) -> Result<Option<Entry>, StoreError>;
 
+    /// Those of these sessions, in no order, whose log has an entry after this number. Its cost does not depend on the length of the logs.
+    async fn list_ahead(&self, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError>;
+
     /// Entries numbered above `after`, ascending without gap; at most `limit`.
     async fn list_entries(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError>;
 

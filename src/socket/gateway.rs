@@ -13,6 +13,7 @@ use super::tails::Tails;
 use crate::cluster::bus::SessionBus;
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
+use crate::domain::error::StoreError;
 use crate::domain::ids::{ConnId, SessionId};
 use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::store::Store;
@@ -48,6 +49,15 @@ impl Gateway {
     /// How often sending to a socket failed.
     pub fn emit_errors(&self) -> &Arc<EmitErrors> {
         &self.errors
+    }
+
+    /// Finds out what other nodes have stored without a word reaching this one, and delivers it. To be called every few seconds where other nodes
+    /// use the same store.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn heal(&self) -> Result<(), StoreError> {
+        self.tails.heal().await
     }
 
     pub(super) fn roster(&self) -> &Arc<Roster> {

@@ -72,11 +72,18 @@ pub(super) struct Joining {
 pub(super) struct Hint {
     /// The highest number heard of that did not fit into the tail's queue.
     missed: AtomicU64,
+    /// The number of the last entry delivered, and one more; 0 as long as none is known.
+    reached: AtomicU64,
 }
 
 impl Hint {
     pub(super) fn raise(&self, seq: u64) {
         self.missed.fetch_max(seq, Ordering::Relaxed);
+    }
+
+    /// The number of the last entry delivered, once the tail knows it.
+    pub(super) fn reached(&self) -> Option<u64> {
+        self.reached.load(Ordering::Relaxed).checked_sub(1)
     }
 }
 
@@ -111,6 +118,7 @@ impl Tail {
             }
             self.catch_up_to(self.hint.missed.load(Ordering::Relaxed)).await;
             self.feed_laggards().await;
+            self.hint.reached.store(self.delivered.map_or(0, |d| d.seq + 1), Ordering::Relaxed);
             if self.members.is_empty() && retire(&mut commands) {
                 return;
             }

@@ -47,6 +47,22 @@ impl Tails {
         }
     }
 
+    /// Asks the store whether the logs of the sessions with sockets here have gone on without a word, and has their tails read what they lack.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(super) async fn heal(&self) -> Result<(), StoreError> {
+        let reached: Vec<(SessionId, u64)> =
+            self.live().iter().filter_map(|(session, handle)| Some((session.clone(), handle.hint.reached()?))).collect();
+        for session in self.store.list_ahead(&reached).await? {
+            let Some(handle) = self.live().get(&session).cloned() else { continue };
+            handle.hint.raise(handle.hint.reached().unwrap_or(0) + 1);
+            // It looks when it has something to do; a full queue is that.
+            let _ = handle.commands.try_send(Command::Then(Box::new(|| {})));
+        }
+        Ok(())
+    }
+
     /// Does this when all entries that were told of the session before are delivered; at once where no socket listens, or its tail is too busy.
     pub(super) fn afterwards(&self, session: &SessionId, work: Box<dyn FnOnce() + Send>) {
         let Some(handle) = self.live().get(session).cloned() else { return work() };

@@ -11,6 +11,7 @@ mod architecture;
 mod assignment;
 mod attachments;
 mod cli;
+mod cluster;
 mod config;
 mod documents;
 mod faults;

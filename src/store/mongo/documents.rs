@@ -335,6 +335,11 @@ pub(super) fn to_id(document: &Document) -> Result<Arc<str>, StoreError> {
     Reader::new("document", document).id("_id")
 }
 
+/// The session of an entry's document, of which nothing else was asked for.
+pub(super) fn to_session_id(document: &Document) -> Result<Arc<str>, StoreError> {
+    Reader::new("message", document).id("sessionId")
+}
+
 /// The moment in a document's field.
 pub(super) fn to_moment(document: &Document, field: &str) -> Result<Timestamp, StoreError> {
     Reader::new("document", document).moment(field)

@@ -13,7 +13,7 @@ use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
 
-use super::documents::{from_entry, id, moment, number, to_entry, to_head};
+use super::documents::{from_entry, id, moment, number, to_entry, to_head, to_session_id};
 use super::errors::{DUPLICATE, duplicate_index, index_name};
 use super::open::{partial, unique};
 use super::sessions::integer;
@@ -26,6 +26,9 @@ const CLIENT_KEY: &str = "messages_client_key";
 
 /// The index by which messages alone are read.
 const SESSION_ORDINAL: &str = "messages_session_ordinal";
+
+/// For how many sessions one question asks whether their logs have gone on.
+const AHEAD: usize = 200;
 
 /// The document of `meta` that is written to have the journal flushed.
 const BARRIER: &str = "barrier";
@@ -129,6 +132,20 @@ impl Log {
     pub(super) async fn last(&self, session: &SessionId) -> Result<Option<Entry>, StoreError> {
         let last = self.messages.find_one(doc! { "sessionId": id(session.as_str()) }).sort(doc! { "seq": -1 });
         last.await?.as_ref().map(to_entry).transpose()
+    }
+
+    /// Numbers have no gap, so a log that goes on has the next one: one index look-up per session, [`AHEAD`] of them in a question.
+    pub(super) async fn list_ahead(&self, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError> {
+        let mut ahead = Vec::new();
+        for some in reached.chunks(AHEAD) {
+            let next = |(session, seq): &(SessionId, u64)| doc! { "sessionId": id(session.as_str()), "seq": number(seq.saturating_add(1)) };
+            let any: Vec<Document> = some.iter().map(next).collect();
+            let found = self.messages.find(doc! { "$or": any }).projection(doc! { "sessionId": 1 });
+            for entry in found.await?.try_collect::<Vec<_>>().await? {
+                ahead.push(SessionId::stored(to_session_id(&entry)?));
+            }
+        }
+        Ok(ahead)
     }
 
     pub(super) async fn list(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {

@@ -156,6 +156,10 @@ impl Store for Mongo {
         limited("last_entry", self.log.last(session)).await
     }
 
+    async fn list_ahead(&self, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError> {
+        limited("list_ahead", self.log.list_ahead(reached)).await
+    }
+
     async fn list_entries(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         limited("list_entries", self.log.list(session, after, limit)).await
     }

@@ -47,6 +47,18 @@ pub(super) fn last(conn: &Connection, session: &SessionId) -> Result<Option<Entr
     rows::find(conn, select_entries!("WHERE session = ?1 ORDER BY seq DESC LIMIT 1"), [session.as_str()], rows::entry)
 }
 
+/// Those of the sessions with an entry after the number. Numbers have no gap, so it is the next one.
+pub(super) fn list_ahead(conn: &Connection, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT 1 FROM messages WHERE session = ?1 AND seq = ?2")?;
+    let mut ahead = Vec::new();
+    for (session, seq) in reached {
+        if statement.exists(params![session.as_str(), bounded(seq.saturating_add(1))])? {
+            ahead.push(session.clone());
+        }
+    }
+    Ok(ahead)
+}
+
 /// Entries after a number.
 pub(super) fn list(conn: &Connection, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let sql = select_entries!("WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");

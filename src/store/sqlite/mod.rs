@@ -204,6 +204,11 @@ impl Store for Sqlite {
         self.readers.run(move |conn| entries::last(conn, &session)).await
     }
 
+    async fn list_ahead(&self, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError> {
+        let reached = reached.to_vec();
+        self.readers.run(move |conn| entries::list_ahead(conn, &reached)).await
+    }
+
     async fn list_entries(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let session = session.clone();
         self.readers.run(move |conn| entries::list(conn, &session, after, limit)).await

@@ -47,6 +47,7 @@ macro_rules! contract_suite {
             pages::pages_are_gap_free_while_a_writer_runs,
             pages::messages_are_listed_without_other_kinds,
             pages::unknown_ids_are_absent,
+            pages::logs_that_went_on_are_told_from_those_that_did_not,
             last::last_messages_pass_over_what_is_none,
             last::a_message_keeps_its_first_reading,
             sessions::one_of_50_inserts_of_a_visitor_is_created,

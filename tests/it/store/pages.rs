@@ -79,3 +79,25 @@ pub(super) async fn unknown_ids_are_absent(store: Arc<dyn Store>) {
     assert!(!store.reserve_slot(&agent, &session, NOW).await.unwrap());
     assert!(!store.release_slot(&agent, &session).await.unwrap());
 }
+
+pub(super) async fn logs_that_went_on_are_told_from_those_that_did_not(store: Arc<dyn Store>) {
+    let mut reached = Vec::new();
+    let mut expected = Vec::new();
+    for n in 0..450_u64 {
+        let session = SessionId::random();
+        for _ in 0..n % 3 {
+            stored(&*store, message(&session, "hi")).await;
+        }
+        let seen = n % 2;
+        if n % 3 > seen {
+            expected.push(session.clone());
+        }
+        reached.push((session, seen));
+    }
+    let mut ahead = store.list_ahead(&reached).await.unwrap();
+    ahead.sort();
+    expected.sort();
+    assert_eq!(ahead, expected);
+    assert_eq!(store.list_ahead(&[]).await.unwrap(), []);
+    assert_eq!(store.list_ahead(&[(SessionId::random(), u64::MAX)]).await.unwrap(), []);
+}
