@@ -17,6 +17,7 @@ main() {
   has node && has npm || apt_install nodejs npm || die "Node.js and npm are needed"
   node_modules static
   node_modules tests/js
+  has redis-server || apt_install redis-server || die "redis-server is needed for the tests of several nodes"
   has chromium || apt_install chromium || die "chromium is needed for the test of the try-out page"
   services
 

@@ -19,7 +19,6 @@ use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::password::Hasher;
-use crate::cluster::bus::LocalBus;
 use crate::config::{Config, Mode, Mount};
 use crate::dialect::{self, Context, operators, rooms, support, widget};
 use crate::domain::desk::{Desk, NewAccount, Ports};
@@ -38,7 +37,7 @@ use crate::socket::{Gateway, Limits, Sockets};
 use crate::webhook::Webhook;
 
 use origins::cors;
-use parts::{Opened, authority, open_store, trust};
+use parts::{Opened, authority, bus, open_store, trust};
 
 pub use parts::{Use, open_desk};
 
@@ -54,8 +53,9 @@ const LISTS_EVERY: Duration = Duration::from_secs(5);
 /// How often logins are looked for: a socket whose login was taken back is closed within five seconds.
 const LOGINS_EVERY: Duration = Duration::from_secs(4);
 
-/// How often the store is asked for entries of which no word came.
-const HEAL_EVERY: Duration = Duration::from_secs(5);
+/// How often the store is asked for entries of which no word came: while Redis is away, and else in so many of these.
+const HEAL_EVERY_CUT: Duration = Duration::from_secs(1);
+const HEAL_EVERY: u64 = 5;
 
 /// How long a request with a file may take. A client that stops sending is given up on much sooner.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
@@ -146,7 +146,7 @@ impl Node {
         let started = clock.now();
         let Opened { store, name: store_name, lock } = open_store(config, Use::Alone).await?;
         let authority = Arc::new(authority(config, store.as_ref(), &clock).await?);
-        let gateway = Gateway::new(Arc::clone(&store), Arc::new(LocalBus::default()), started);
+        let gateway = Gateway::new(Arc::clone(&store), bus(config).await?, started);
         let ports = Ports {
             store,
             announce: announce(config, &gateway)?,
@@ -298,9 +298,16 @@ async fn heal_forever(node: &Node) {
     if node.lock.is_some() {
         return std::future::pending().await;
     }
-    let mut due = tokio::time::interval(HEAL_EVERY);
-    loop {
-        due.tick().await;
+    let mut due = tokio::time::interval(HEAL_EVERY_CUT);
+    for second in 0_u64.. {
+        tokio::select! {
+            _ = due.tick() => {
+                if !node.gateway.is_cut() && !second.is_multiple_of(HEAL_EVERY) {
+                    continue;
+                }
+            }
+            () = node.gateway.lost() => {}
+        }
         if let Err(error) = node.gateway.heal().await {
             tracing::warn!(%error, "entries of other nodes could not be looked for; the next try does the rest");
         }

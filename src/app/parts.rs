@@ -10,6 +10,8 @@ use anyhow::Context as _;
 
 use crate::auth::password::Hasher;
 use crate::auth::{self, Auth};
+use crate::cluster::bus::{LocalBus, SessionBus};
+use crate::cluster::redis::RedisBus;
 use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::domain::desk::{Desk, Ports};
 use crate::domain::entry::Entry;
@@ -176,4 +178,16 @@ pub(super) fn trust(config: &Config) -> Trust {
         any_origin: config.origins.any,
         loopback_origins: config.mode != Mode::Production,
     })
+}
+
+/// What carries word of entries: Redis where nodes share a database and one is named, else nothing beyond this process.
+pub(super) async fn bus(config: &Config) -> anyhow::Result<Arc<dyn SessionBus>> {
+    match (&config.redis_url, &config.store) {
+        (Some(url), StoreConfig::MongoDb { .. }) => {
+            // The library's own words may quote the password.
+            let opened = RedisBus::open(url.expose()).await;
+            Ok(Arc::new(opened.map_err(|_| anyhow::anyhow!("cannot use REDIS_URL=***; for example redis://localhost:6379/0"))?))
+        }
+        _ => Ok(Arc::new(LocalBus::default())),
+    }
 }

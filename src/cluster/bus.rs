@@ -1,20 +1,45 @@
-//! The session bus: a port that carries stored entries to every node with sockets in their session, and its implementation
-//! for nodes of one process. What the bus loses, tails heal from the store.
+//! The session bus: a port that carries word of stored entries to every node with sockets in their session, and its implementation for nodes of
+//! one process. What the bus loses, tails heal from the store.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::entry::Entry;
+use crate::domain::ids::SessionId;
+
+/// What is heard on the bus.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// This entry is stored.
+    Entry(Arc<Entry>),
+    /// The session's log goes at least up to this number.
+    Ahead(SessionId, u64),
+    /// Word of the session comes from now on: what was stored before may have come without.
+    Followed(SessionId),
+    /// Word of any session may have been lost.
+    Lost,
+}
 
 /// Hears of entries. Must return at once.
-pub type Listener = Box<dyn Fn(Arc<Entry>) + Send + Sync>;
+pub type Listener = Box<dyn Fn(News) + Send + Sync>;
 
-/// Carries entries, best effort: it may lose, repeat and reorder.
+/// Carries word of entries, best effort: it may lose, repeat and reorder.
 pub trait SessionBus: Send + Sync + 'static {
     /// Tells all listeners, the publisher's own included. Neither blocks nor fails.
     fn publish(&self, entry: Arc<Entry>);
 
     /// Adds a listener for as long as the bus lives.
     fn listen(&self, listener: Listener);
+
+    /// This node wants word of the session from other nodes. Neither blocks nor fails.
+    fn follow(&self, _session: &SessionId) {}
+
+    /// It does not any more.
+    fn unfollow(&self, _session: &SessionId) {}
+
+    /// Whether there are other nodes of which no word comes now.
+    fn is_cut(&self) -> bool {
+        false
+    }
 }
 
 /// The bus of one process.
@@ -23,11 +48,18 @@ pub struct LocalBus {
     listeners: RwLock<Vec<Listener>>,
 }
 
+impl LocalBus {
+    /// Tells all listeners.
+    pub(super) fn tell(&self, news: &News) {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener(news.clone());
+        }
+    }
+}
+
 impl SessionBus for LocalBus {
     fn publish(&self, entry: Arc<Entry>) {
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(Arc::clone(&entry));
-        }
+        self.tell(&News::Entry(entry));
     }
 
     fn listen(&self, listener: Listener) {

@@ -1,3 +1,4 @@
 //! How the nodes of an installation hear of each other's entries. Alone, a node hears itself.
 
 pub mod bus;
+pub mod redis;

@@ -92,7 +92,7 @@ fn other_databases(reader: &mut Reader<'_>, mode: Mode) {
     }
 }
 
-/// The Redis URL: `REDIS_URL`, or one made of host, port, password and number. With a warning, since this version runs alone.
+/// The Redis URL: `REDIS_URL`, or one made of host, port, password and number. With a warning of what it does not do.
 pub(super) fn redis(reader: &mut Reader<'_>, store: &Store) -> Option<Secret> {
     let whole = |text: &str| after_scheme(text, &["redis", "rediss"]).map(|_| text.to_owned());
     let url = if reader.given(&vars::REDIS_URL).is_some() {
@@ -111,7 +111,7 @@ pub(super) fn redis(reader: &mut Reader<'_>, store: &Store) -> Option<Secret> {
         reader.warn(match store {
             Store::Embedded => "Redis is not used: nodes cannot share the embedded store, so this server runs alone",
             Store::MongoDb { .. } => {
-                "Redis is not used: this version does not support several nodes yet, so it must run alone on its database"
+                "Redis carries messages between the servers on this database, but neither typing nor who is there: this version must still run alone on it"
             }
         });
     }

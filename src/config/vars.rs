@@ -239,7 +239,7 @@ variables! {
     }
     "Several nodes" {
         REDIS_URL: Var {
-            meaning: "the Redis server that nodes would share; this version runs alone",
+            meaning: "the Redis server that carries word of messages between servers on one MongoDB",
             expected: "a redis:// or rediss:// URL",
             example: "redis://localhost:6379/0",
             secret: true,

@@ -40,9 +40,9 @@ impl Gateway {
     /// A gateway that hears entries from the bus and heals from the store. `started` is the present: what is stored later, no socket of an
     /// earlier process has seen.
     pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Arc<Self> {
-        let tails = Arc::new(Tails::new(store, started));
+        let tails = Arc::new(Tails::new(store, Arc::clone(&bus), started));
         let heard = Arc::clone(&tails);
-        bus.listen(Box::new(move |entry| heard.hear(entry)));
+        bus.listen(Box::new(move |news| heard.hear(news)));
         Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster: Arc::default() })
     }
 
@@ -58,6 +58,16 @@ impl Gateway {
     /// Where the store does not answer.
     pub async fn heal(&self) -> Result<(), StoreError> {
         self.tails.heal().await
+    }
+
+    /// Waits until word of other nodes may have been lost.
+    pub async fn lost(&self) {
+        self.tails.lost().await;
+    }
+
+    /// Whether there are other nodes of which no word comes now.
+    pub fn is_cut(&self) -> bool {
+        self.bus.is_cut()
     }
 
     pub(super) fn roster(&self) -> &Arc<Roster> {

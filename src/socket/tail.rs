@@ -42,6 +42,8 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     /// An entry was stored.
     Entry(Arc<Entry>),
+    /// The log may have gone on.
+    Look,
     /// Something to do when the entries before are delivered.
     Then(Box<dyn FnOnce() + Send>),
     /// A socket wants in; the answer comes when its greeting is sent.
@@ -137,6 +139,7 @@ impl Tail {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Entry(entry) => self.hear(&entry).await,
+            Command::Look => self.look().await,
             Command::Then(work) => work(),
             Command::Join(joining) => self.join(*joining).await,
             Command::Leave(conn, done) => {
@@ -160,6 +163,16 @@ impl Tail {
             self.deliver(entry);
         } else {
             self.catch_up_to(entry.seq()).await;
+        }
+    }
+
+    /// Delivers what the store has and nobody told of.
+    async fn look(&mut self) {
+        while let Some(delivered) = self.delivered {
+            let Some(missing) = self.read_after(delivered.seq, GAP_BATCH).await else { return };
+            for entry in &missing {
+                self.deliver(entry);
+            }
         }
     }
 

@@ -5,10 +5,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::departed::Departed;
 use super::tail::{Command, Hint, Joining, Listener, Tail};
+use crate::cluster::bus::{News, SessionBus};
 use crate::dialect::{Admission, Joined};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, StoreError};
@@ -24,6 +25,9 @@ pub(super) struct Tails {
     store: Arc<dyn Store>,
     memory: Arc<Departed>,
     live: Mutex<HashMap<SessionId, Handle>>,
+    bus: Arc<dyn SessionBus>,
+    /// Told when word may have been lost.
+    lost: Notify,
 }
 
 #[derive(Clone)]
@@ -34,17 +38,45 @@ struct Handle {
 
 impl Tails {
     /// Tails of a process that began at `started`.
-    pub(super) fn new(store: Arc<dyn Store>, started: Timestamp) -> Self {
-        Self { store, memory: Arc::new(Departed::new(started)), live: Mutex::default() }
+    pub(super) fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Self {
+        Self { store, memory: Arc::new(Departed::new(started)), live: Mutex::default(), bus, lost: Notify::new() }
     }
 
-    /// Hands a stored entry to its session's tail, if this node has one. Never blocks.
-    pub(super) fn hear(&self, entry: Arc<Entry>) {
+    /// Passes on what is heard on the bus to the tail that it is for, if this node has it. Never blocks.
+    pub(super) fn hear(&self, news: News) {
+        match news {
+            News::Entry(entry) => self.hear_entry(entry),
+            News::Ahead(session, seq) => self.wake(&session, seq),
+            News::Followed(session) => {
+                if let Some(handle) = self.live().get(&session) {
+                    let _ = handle.commands.try_send(Command::Look);
+                }
+            }
+            News::Lost => self.lost.notify_one(),
+        }
+    }
+
+    /// Has a tail read up to this number, unless it is there.
+    fn wake(&self, session: &SessionId, seq: u64) {
+        let Some(handle) = self.live().get(session).cloned() else { return };
+        if handle.hint.reached().is_none_or(|reached| reached < seq) {
+            handle.hint.raise(seq);
+            // It looks when it has something to do; a full queue is that.
+            let _ = handle.commands.try_send(Command::Then(Box::new(|| {})));
+        }
+    }
+
+    fn hear_entry(&self, entry: Arc<Entry>) {
         let Some(handle) = self.live().get(&entry.session).cloned() else { return };
         let seq = entry.seq();
         if handle.commands.try_send(Command::Entry(entry)).is_err() {
             handle.hint.raise(seq);
         }
+    }
+
+    /// Waits until word may have been lost since this was asked last.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     /// Asks the store whether the logs of the sessions with sockets here have gone on without a word, and has their tails read what they lack.
@@ -55,10 +87,9 @@ impl Tails {
         let reached: Vec<(SessionId, u64)> =
             self.live().iter().filter_map(|(session, handle)| Some((session.clone(), handle.hint.reached()?))).collect();
         for session in self.store.list_ahead(&reached).await? {
-            let Some(handle) = self.live().get(&session).cloned() else { continue };
-            handle.hint.raise(handle.hint.reached().unwrap_or(0) + 1);
-            // It looks when it has something to do; a full queue is that.
-            let _ = handle.commands.try_send(Command::Then(Box::new(|| {})));
+            if let Some(handle) = self.live().get(&session) {
+                let _ = handle.commands.try_send(Command::Look);
+            }
         }
         Ok(())
     }
@@ -116,6 +147,7 @@ impl Tails {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let handle = Handle { commands, hint: Arc::default() };
         live.insert(session.clone(), handle.clone());
+        self.bus.follow(session);
         let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint), Arc::clone(&self.memory));
         let (tails, session) = (Arc::clone(self), session.clone());
         let running = tail.run(receiver, {
@@ -138,6 +170,7 @@ impl Tails {
             return false;
         }
         live.remove(session);
+        self.bus.unfollow(session);
         true
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, pending};
 use helpline::auth::password::Hasher;
-use helpline::cluster::bus::{Listener, SessionBus};
+use helpline::cluster::bus::{Listener, News, SessionBus};
 use helpline::dialect;
 use helpline::domain::desk::{Desk, Opening, Ports};
 use helpline::domain::entry::Entry;
@@ -101,7 +101,7 @@ impl SessionBus for Bus {
         let listeners = state.listeners.clone();
         drop(state);
         for (listener, entry) in now {
-            listeners[listener](entry);
+            listeners[listener](News::Entry(entry));
         }
     }
 

@@ -1,0 +1,102 @@
+//! Two nodes with a Redis between them: word is quick, the death of Redis makes it late and loses nothing, and when it is back word is quick again.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use super::{Pair, next_message, say};
+
+/// Word by Redis; without it an entry is looked for every second.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// While Redis is away.
+const LATE: Duration = Duration::from_secs(3);
+
+/// After Redis is back.
+const LEVEL: Duration = Duration::from_secs(5);
+
+/// A Redis of the test's own, which keeps nothing. Dropping it kills it.
+struct Redis {
+    port: u16,
+    child: Child,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        Self { port, child: Self::spawn(port) }
+    }
+
+    fn spawn(port: u16) -> Child {
+        let port = port.to_string();
+        let arguments = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"];
+        let mut command = Command::new("redis-server");
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        command.spawn().expect("redis-server is installed: run scripts/test.sh")
+    }
+
+    async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.child = Self::spawn(self.port);
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+/// How long it takes until the agent hears what the visitor says. Both hear it once and next.
+async fn lateness(pair: &mut Pair, text: &str) -> Duration {
+    let begin = Instant::now();
+    say(&mut pair.visitor, &pair.session, text).await;
+    assert_eq!(next_message(&mut pair.visitor).await.expect("an echo").1, text);
+    let heard = timeout(LEVEL, next_message(&mut pair.agent)).await.expect("within the limit").expect("a message");
+    assert_eq!(heard.1, text);
+    begin.elapsed()
+}
+
+/// Word is quick from now on, after at most so long, and never so late that a node must have waited for a look into the store.
+async fn assert_quick_within(pair: &mut Pair, limit: Duration) {
+    let (begin, mut quick) = (Instant::now(), 0);
+    // More than a look into the store each second could bring by chance.
+    while quick < 20 {
+        assert!(begin.elapsed() < limit || quick > 0, "word is not quick within {limit:?}");
+        let late = lateness(pair, &format!("quick {quick}")).await;
+        assert!(late < LATE, "a message came after {late:?}");
+        quick = if late < QUICK { quick + 1 } else { 0 };
+    }
+}
+
+#[tokio::test]
+async fn redis_makes_word_quick_and_its_death_loses_nothing() {
+    let mut redis = Redis::start();
+    let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
+    assert_quick_within(&mut pair, LEVEL).await;
+    redis.kill().await;
+    for n in 0..4 {
+        let late = lateness(&mut pair, &format!("without {n}")).await;
+        assert!(late < LATE, "message {n} came after {late:?}");
+    }
+    redis.start_again();
+    assert_quick_within(&mut pair, LEVEL).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn servers_start_without_the_redis_that_is_named() {
+    let mut redis = Redis::start();
+    redis.kill().await;
+    let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
+    assert!(lateness(&mut pair, "without").await < LATE);
+    redis.start_again();
+    assert_quick_within(&mut pair, LEVEL).await;
+    pair.close().await;
+}
