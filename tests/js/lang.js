@@ -65,10 +65,11 @@ function action(text) {
       const [event, args] = word(call);
       return { kind: "emit", client, event, args: list(args), ack: first === ">?" };
     }
-    case "<": {
+    case "<":
+    case "<~": {
       const [client, seen] = word(rest);
       const [event, args] = word(seen);
-      return { kind: "event", client, event, args: args ? list(args) : undefined };
+      return { kind: "event", client, event, args: args ? list(args) : undefined, anyhow: first === "<~" };
     }
     case "<?":
       return { kind: "ack", args: list(rest) };

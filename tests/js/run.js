@@ -154,8 +154,12 @@ class Play {
     this.asked.push(asked);
   }
 
-  async event({ client: name, event, args }) {
-    const got = await this.client(name).event();
+  async event({ client: name, event, args, anyhow }) {
+    const client = this.client(name);
+    const passed = [];
+    let got = await client.event();
+    for (; anyhow && got.name !== event; got = await client.event()) passed.push(got);
+    client.queue.unshift(...passed);
     if (got.name !== event) throw new Error(`expected ${event}, got ${got.name} ${JSON.stringify(got.args)}`);
     if (args) match(args, got.args, this.vars);
   }

@@ -116,6 +116,8 @@ const REFUSAL: &str = "connect_error";
 pub(crate) struct Client {
     frames: mpsc::UnboundedSender<String>,
     events: mpsc::UnboundedReceiver<Event>,
+    /// Those that came before one that was asked for by name.
+    passed: VecDeque<Event>,
     acks: Acks,
     last_ack: u64,
     namespace: String,
@@ -129,7 +131,7 @@ impl Client {
         let acks = Acks::default();
         let task =
             tokio::spawn(exchange(socket, outgoing, Inbound { namespace: namespace.clone(), events: incoming, acks: Arc::clone(&acks) }));
-        Self { frames, events, acks, last_ack: 0, namespace, task }
+        Self { frames, events, passed: VecDeque::new(), acks, last_ack: 0, namespace, task }
     }
 
     /// Emits an event.
@@ -165,6 +167,26 @@ impl Client {
 
     /// The next event, within the deadline.
     pub(crate) async fn event(&mut self) -> Result<Event, String> {
+        match self.passed.pop_front() {
+            Some(event) => Ok(event),
+            None => self.newest().await,
+        }
+    }
+
+    /// The next event of this name, within the deadline. Those before it stay unread.
+    pub(crate) async fn event_named(&mut self, name: &str) -> Result<Event, String> {
+        if let Some(event) = self.passed.iter().position(|e| e.name == name).and_then(|i| self.passed.remove(i)) {
+            return Ok(event);
+        }
+        loop {
+            match self.newest().await? {
+                event if event.name == name => return Ok(event),
+                event => self.passed.push_back(event),
+            }
+        }
+    }
+
+    async fn newest(&mut self) -> Result<Event, String> {
         match timeout(DEADLINE, self.events.recv()).await {
             Ok(Some(event)) => Ok(event),
             Ok(None) => Err("the connection closed".into()),
@@ -188,7 +210,8 @@ impl Client {
 
     /// The events that are here now and that nobody has read.
     pub(crate) fn received(&mut self) -> VecDeque<Event> {
-        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+        let newest = std::iter::from_fn(|| self.events.try_recv().ok());
+        self.passed.drain(..).chain(newest).collect()
     }
 
     /// Sends a text frame as it stands, whatever it says.

@@ -43,7 +43,7 @@ impl Play<'_> {
                 Ok(())
             }
             Action::Emit { client, event, args, ack } => self.emit(client, event, args, *ack),
-            Action::Event { client, event, args } => self.event(client, event, args.as_ref()).await,
+            Action::Event { client, event, args, anyhow } => self.event(client, event, args.as_ref(), *anyhow).await,
             Action::Ack { args } => {
                 let owed = self.asked.pop_front().ok_or("no acknowledgement is owed")?;
                 let got = Client::ack(owed).await?;
@@ -117,9 +117,9 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn event(&mut self, name: &str, event: &str, args: Option<&Value>) -> Result<(), String> {
+    async fn event(&mut self, name: &str, event: &str, args: Option<&Value>, anyhow: bool) -> Result<(), String> {
         let client = self.clients.get_mut(name).ok_or("no such client")?;
-        let got = client.event().await?;
+        let got = if anyhow { client.event_named(event).await? } else { client.event().await? };
         let received = Value::Array(got.args);
         if got.name != event {
             return Err(format!("expected {event}, got {} {received}", got.name));

@@ -25,15 +25,50 @@ pub(crate) struct Step {
 /// What a step does or expects.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Action {
-    Set { name: String, value: Value, times: usize },
-    Connect { client: String, query: String, headers: Headers, auth: Option<Value>, refused: Option<Value> },
-    Disconnect { client: String },
-    Emit { client: String, event: String, args: Vec<Value>, ack: bool },
-    Event { client: String, event: String, args: Option<Value> },
-    Ack { args: Value },
-    Request { method: String, path: String, headers: Headers, body: Body },
-    Answer { status: String, body: Option<Value> },
-    AnswerHeaders { pattern: Value },
+    Set {
+        name: String,
+        value: Value,
+        times: usize,
+    },
+    Connect {
+        client: String,
+        query: String,
+        headers: Headers,
+        auth: Option<Value>,
+        refused: Option<Value>,
+    },
+    Disconnect {
+        client: String,
+    },
+    Emit {
+        client: String,
+        event: String,
+        args: Vec<Value>,
+        ack: bool,
+    },
+    /// The next event, or `anyhow` the next one of this name.
+    Event {
+        client: String,
+        event: String,
+        args: Option<Value>,
+        anyhow: bool,
+    },
+    Ack {
+        args: Value,
+    },
+    Request {
+        method: String,
+        path: String,
+        headers: Headers,
+        body: Body,
+    },
+    Answer {
+        status: String,
+        body: Option<Value>,
+    },
+    AnswerHeaders {
+        pattern: Value,
+    },
     Restart,
     Kill,
 }
@@ -106,11 +141,11 @@ fn action(text: &str) -> Result<Action, String> {
             let Value::Array(args) = list(rest)? else { return Err("arguments are a list".into()) };
             Ok(Action::Emit { client: client.into(), event: event.into(), args, ack: word == ">?" })
         }
-        "<" => {
+        "<" | "<~" => {
             let (client, rest) = self::word(rest);
             let (event, rest) = self::word(rest);
             let args = if rest.is_empty() { None } else { Some(list(rest)?) };
-            Ok(Action::Event { client: client.into(), event: event.into(), args })
+            Ok(Action::Event { client: client.into(), event: event.into(), args, anyhow: word == "<~" })
         }
         "<?" => Ok(Action::Ack { args: list(rest)? }),
         "=" => {
@@ -217,7 +252,7 @@ mod tests {
             "> u hi {\"a\":1}, null\n>? u hi\n<? {}\n< u hi\n< u hi 1,\n  2\nset x \"ab\" 3\nset y {}\nrestart\nkill\ndisconnect u\n",
         );
         let emit = |args, ack| Action::Emit { client: "u".into(), event: "hi".into(), args, ack };
-        let event = |args| Action::Event { client: "u".into(), event: "hi".into(), args };
+        let event = |args| Action::Event { client: "u".into(), event: "hi".into(), args, anyhow: false };
         let expected = [
             emit(vec![json!({"a": 1}), json!(null)], false),
             emit(vec![], true),
