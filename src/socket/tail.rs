@@ -187,6 +187,20 @@ impl Tail {
         }
     }
 
+    /// Delivers what a client has seen on another node before word of it came here: cursors do not go back. It may say more than there is.
+    async fn catch_up_with(&mut self, seen: u64) -> Result<(), StoreError> {
+        while let Some(delivered) = self.delivered.filter(|d| d.seq < seen) {
+            let missing = self.store.list_entries(&self.session, delivered.seq, GAP_BATCH).await?;
+            if missing.is_empty() {
+                break;
+            }
+            for entry in &missing {
+                self.deliver(entry);
+            }
+        }
+        Ok(())
+    }
+
     /// Entries after `seq`; `None` where the store does not answer, or has none.
     async fn read_after(&mut self, seq: u64, limit: u32) -> Option<Vec<Entry>> {
         let read = self.store.list_entries(&self.session, seq, limit).await;
@@ -260,6 +274,9 @@ impl Tail {
         known: Session,
         (start, history, pages): (Start, u32, &[Arc<str>]),
     ) -> Result<(Joined, Vec<Entry>, (Session, u64)), StoreError> {
+        if let Start::After(seen) = start {
+            self.catch_up_with(seen).await?;
+        }
         let head = match self.delivered {
             Some(head) => head,
             None => *self.delivered.insert(self.store.head(&self.session).await?),

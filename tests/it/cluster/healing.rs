@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Pair, next_message, say};
@@ -40,5 +40,23 @@ async fn what_one_node_stores_the_other_delivers_once_and_in_order() {
     let text = |message: &Value| message["message"].as_str().expect("a text").to_owned();
     let stored: Vec<String> = pair.there.history(&pair.session).await.iter().map(text).collect();
     assert_eq!(by_agent.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), stored);
+    pair.close().await;
+}
+
+/// The other node's tail does not know yet of what was said here.
+#[tokio::test]
+async fn who_has_seen_more_than_the_other_node_knows_sees_nothing_twice_there() {
+    let mut pair = Pair::open(&[]).await;
+    let mut seen = 0;
+    for n in 0..3 {
+        say(&mut pair.visitor, &pair.session, &format!("before {n}")).await;
+        seen = next_message(&mut pair.visitor).await.expect("an echo").0;
+    }
+    let mut comes = pair.there.dial().connect().await.expect("a connection");
+    comes.emit("join_session", &[json!({"sessionId": pair.session, "userId": "v1", "userType": "user", "lastSeq": seen})]);
+    let greeting = comes.event().await.expect("a greeting");
+    assert_eq!((greeting.name.as_str(), &greeting.args[0]["messages"]), ("session_joined", &json!([])));
+    say(&mut comes, &pair.session, "after").await;
+    assert_eq!(next_message(&mut comes).await, Some((seen + 1, "after".to_owned())));
     pair.close().await;
 }
