@@ -1,7 +1,13 @@
 //! Several servers on one MongoDB, with and without a Redis between them. Whoever says something and whoever hears it are on different ones.
 
+mod crowd;
+mod figures;
 mod healing;
+mod killed_node;
+mod nodes;
+mod person;
 mod redis;
+mod redis_server;
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,12 +1,10 @@
 //! Two nodes with a Redis between them: word is quick, the death of Redis makes it late and loses nothing, and when it is back word is quick again.
 
-use std::net::TcpListener;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
+use super::redis_server::Redis;
 use super::{Pair, next_message, say};
 
 /// Word by Redis; without it an entry is looked for every second.
@@ -17,41 +15,6 @@ const LATE: Duration = Duration::from_secs(3);
 
 /// After Redis is back.
 const LEVEL: Duration = Duration::from_secs(5);
-
-/// A Redis of the test's own, which keeps nothing. Dropping it kills it.
-struct Redis {
-    port: u16,
-    child: Child,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        Self { port, child: Self::spawn(port) }
-    }
-
-    fn spawn(port: u16) -> Child {
-        let port = port.to_string();
-        let arguments = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"];
-        let mut command = Command::new("redis-server");
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        command.spawn().expect("redis-server is installed: run scripts/test.sh")
-    }
-
-    async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.child = Self::spawn(self.port);
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-}
 
 /// How long it takes until the agent hears what the visitor says. Both hear it once and next.
 async fn lateness(pair: &mut Pair, text: &str) -> Duration {

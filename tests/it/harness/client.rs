@@ -263,7 +263,7 @@ async fn exchange(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Stri
 }
 
 /// The event of a packet that is one.
-pub(super) fn event_of(text: &str) -> Option<Event> {
+pub(crate) fn event_of(text: &str) -> Option<Event> {
     let mut args: Vec<Value> = serde_json::from_str(text.strip_prefix("42")?).ok()?;
     let name = if args.is_empty() { return None } else { args.remove(0) };
     Some(Event { name: name.as_str().unwrap_or_default().to_owned(), args })

@@ -51,6 +51,21 @@ impl Raw {
         raw
     }
 
+    /// Opens a transport and connects the namespace; `None` where that does not come about, as happens while servers come and go.
+    pub(crate) async fn try_connect(address: SocketAddr, auth: &Value) -> Option<Self> {
+        let attempt = async {
+            let stream = TcpStream::connect(address).await.ok()?;
+            stream.set_nodelay(true).ok()?;
+            let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+            let mut raw = Self { socket: client_async(url, stream).await.ok()?.0 };
+            raw.frame().await.filter(|open| open.starts_with("0{"))?;
+            raw.text(&format!("40{auth}")).await;
+            raw.frame().await.filter(|answer| answer.starts_with("40"))?;
+            Some(raw)
+        };
+        timeout(DEADLINE, attempt).await.ok().flatten()
+    }
+
     /// Sends one frame. That the connection is closed shows when something is read from it.
     pub(crate) async fn send(&mut self, message: Message) {
         let _ = timeout(DEADLINE, self.socket.send(message)).await.expect("the server takes a frame in time");

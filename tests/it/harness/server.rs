@@ -81,11 +81,17 @@ impl Server {
 
     /// Kills it with SIGKILL and starts it again on the same data and port.
     pub(crate) async fn kill(&mut self) {
-        self.child.kill().await.expect("a running server");
+        self.crash().await;
         self.start_again().await;
     }
 
-    async fn start_again(&mut self) {
+    /// Kills it with SIGKILL, and waits until it is gone.
+    pub(crate) async fn crash(&mut self) {
+        self.child.kill().await.expect("a running server");
+    }
+
+    /// Starts it on the same data and port, after its end.
+    pub(crate) async fn start_again(&mut self) {
         let (child, _) = spawn(&self.env, self.data.path(), self.port, &self.log).await;
         self.child = child;
     }
