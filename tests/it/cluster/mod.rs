@@ -7,6 +7,7 @@ mod killed_node;
 mod nodes;
 mod person;
 mod redis;
+mod redis_outage;
 mod redis_server;
 
 use serde_json::{Value, json};
