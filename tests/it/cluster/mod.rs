@@ -1,6 +1,7 @@
 //! Several servers on one MongoDB, with and without a Redis between them. Whoever says something and whoever hears it are on different ones.
 
 mod crowd;
+mod database_outage;
 mod figures;
 mod healing;
 mod killed_node;
