@@ -4,6 +4,7 @@ mod crowd;
 mod database_outage;
 mod figures;
 mod healing;
+mod jitter;
 mod killed_node;
 mod nodes;
 mod person;
