@@ -1,5 +1,6 @@
 //! Several servers on one MongoDB, with and without a Redis between them. Whoever says something and whoever hears it are on different ones.
 
+mod avalanche;
 mod crowd;
 mod database_outage;
 mod figures;
