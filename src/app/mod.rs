@@ -2,6 +2,7 @@
 
 mod origins;
 mod parts;
+mod upkeep;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::auth::password::Hasher;
 use crate::config::{Config, Mode, Mount};
 use crate::dialect::{self, Context, operators, rooms, support, widget};
-use crate::domain::desk::{Desk, NewAccount, Ports};
+use crate::domain::desk::{Desk, NewAccount, Ports, Watch};
 use crate::domain::error::Error;
 use crate::domain::ports::Announce;
 use crate::domain::principal::Realm;
@@ -40,22 +41,6 @@ use origins::cors;
 use parts::{Opened, authority, bus, open_store, trust};
 
 pub use parts::{Use, open_desk};
-
-/// How often slots and queues are checked.
-const REPAIR_EVERY: Duration = Duration::from_secs(60);
-
-/// After how many of these checks every open session is checked against its log, beside the first three.
-const LONG_REPAIR_EVERY: u64 = 60;
-
-/// How often lists by activity catch up with messages.
-const LISTS_EVERY: Duration = Duration::from_secs(5);
-
-/// How often logins are looked for: a socket whose login was taken back is closed within five seconds.
-const LOGINS_EVERY: Duration = Duration::from_secs(4);
-
-/// How often the store is asked for entries of which no word came: while Redis is away, and else in so many of these.
-const HEAL_EVERY_CUT: Duration = Duration::from_secs(1);
-const HEAL_EVERY: u64 = 5;
 
 /// How long a request with a file may take. A client that stops sending is given up on much sooner.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
@@ -98,12 +83,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     tokio::select! {
         served = try_join(try_join_all(serving), closing) => drop(served.context("a listener failed")?),
         _ = overdue => tracing::warn!("connections were still open at the end of SHUTDOWN_SECONDS"),
-        () = repair_forever(Arc::clone(&node.desk)) => {}
-        () = keep_lists(&node.desk) => {}
-        () = keep_logins(&node.desk) => {}
-        () = heal_forever(&node) => {}
+        () = upkeep::keep(&node, &config.presence) => {}
     }
-    catch_up_lists(&node.desk).await;
+    upkeep::catch_up_lists(&node.desk).await;
+    if let Err(error) = node.desk.give_up_watch().await {
+        tracing::warn!(%error, "other nodes take this one for alive until its lease ends");
+    }
     let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
@@ -157,12 +142,18 @@ impl Node {
         let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         first_admin(config, &desk).await?;
+        desk.keep_watch(&mut Watch::new(lock.is_some(), u32::MAX)).await.context("cannot note that this node is there")?;
         desk.miss_the_absent().await.context("cannot note who is not connected any more")?;
         let trust = Arc::new(trust(config));
         let listens = listens(config, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
         let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
         Ok(Self { desk, trust, gateway, listens, page, store_name, started, lock })
+    }
+
+    /// Whether no other process can serve from this store.
+    fn is_alone(&self) -> bool {
+        self.lock.is_some()
     }
 
     fn router(&self, config: &Config, listens: &Listens, stopping: &Arc<AtomicBool>) -> Router {
@@ -261,72 +252,4 @@ fn listens(config: &Config, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Ar
     }
     gateway.attach(all.iter().map(|l| &l.sockets));
     all
-}
-
-/// Mends what a crash left, at start and from time to time. Never ends by itself.
-async fn repair_forever(desk: Arc<Desk>) {
-    let mut due = tokio::time::interval(REPAIR_EVERY);
-    let mut failed_before = false;
-    for minute in 0_u64.. {
-        due.tick().await;
-        // What a crash or a failure left has to be a minute old before it is mended.
-        let is_long = minute < 3 || minute.is_multiple_of(LONG_REPAIR_EVERY) || failed_before;
-        failed_before = desk.has_unsettled();
-        // One node is all there is, so nobody is connected elsewhere.
-        let mended = async {
-            desk.miss_the_absent().await?;
-            if is_long { desk.repair().await } else { desk.tend().await }
-        };
-        if let Err(error) = mended.await {
-            tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
-            failed_before = true;
-        }
-    }
-}
-
-/// Keeps lists by activity in order. Never ends by itself.
-async fn keep_lists(desk: &Desk) {
-    let mut due = tokio::time::interval(LISTS_EVERY);
-    loop {
-        due.tick().await;
-        catch_up_lists(desk).await;
-    }
-}
-
-/// Delivers what other nodes have stored. Never ends by itself; where this node has the store for itself it has nothing to do.
-async fn heal_forever(node: &Node) {
-    if node.lock.is_some() {
-        return std::future::pending().await;
-    }
-    let mut due = tokio::time::interval(HEAL_EVERY_CUT);
-    for second in 0_u64.. {
-        tokio::select! {
-            _ = due.tick() => {
-                if !node.gateway.is_cut() && !second.is_multiple_of(HEAL_EVERY) {
-                    continue;
-                }
-            }
-            () = node.gateway.lost() => {}
-        }
-        if let Err(error) = node.gateway.heal().await {
-            tracing::warn!(%error, "entries of other nodes could not be looked for; the next try does the rest");
-        }
-    }
-}
-
-/// Notices logins that were taken back by somebody else. Never ends by itself.
-async fn keep_logins(desk: &Desk) {
-    let mut due = tokio::time::interval(LOGINS_EVERY);
-    loop {
-        due.tick().await;
-        if let Err(error) = desk.look_after_logins().await {
-            tracing::warn!(%error, "logins could not be looked after; the next try does the rest");
-        }
-    }
-}
-
-async fn catch_up_lists(desk: &Desk) {
-    if let Err(error) = desk.catch_up_lists().await {
-        tracing::warn!(%error, "sessions could not be brought to their place in lists; the next try does the rest");
-    }
 }

@@ -1,5 +1,7 @@
 //! Which store and which Redis the variables mean, and what to say about combinations that cannot be meant. Connects to nothing.
 
+use std::time::Duration;
+
 use super::reader::Reader;
 use super::values::{after_scheme, host_name, percent_encoded};
 use super::{Mode, Store, vars};
@@ -92,7 +94,7 @@ fn other_databases(reader: &mut Reader<'_>, mode: Mode) {
     }
 }
 
-/// The Redis URL: `REDIS_URL`, or one made of host, port, password and number. With a warning of what it does not do.
+/// The Redis URL: `REDIS_URL`, or one made of host, port, password and number. With a warning where it is of no use.
 pub(super) fn redis(reader: &mut Reader<'_>, store: &Store) -> Option<Secret> {
     let whole = |text: &str| after_scheme(text, &["redis", "rediss"]).map(|_| text.to_owned());
     let url = if reader.given(&vars::REDIS_URL).is_some() {
@@ -107,15 +109,26 @@ pub(super) fn redis(reader: &mut Reader<'_>, store: &Store) -> Option<Secret> {
         }
         None
     };
-    if url.is_some() {
-        reader.warn(match store {
-            Store::Embedded => "Redis is not used: nodes cannot share the embedded store, so this server runs alone",
-            Store::MongoDb { .. } => {
-                "Redis carries messages between the servers on this database, but neither typing nor who is there: this version must still run alone on it"
-            }
-        });
+    if url.is_some() && *store == Store::Embedded {
+        reader.warn("Redis is not used: nodes cannot share the embedded store, so this server runs alone");
     }
     url.map(Secret::new)
+}
+
+/// For how long people count as present of whom nothing is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// `PRESENCE_LEASE_SECONDS`.
+    pub lease: Duration,
+    /// `AGENT_GRACE_SECONDS`.
+    pub grace: Duration,
+}
+
+pub(super) fn presence(reader: &mut Reader<'_>) -> Presence {
+    Presence {
+        lease: Duration::from_secs(reader.number(&vars::PRESENCE_LEASE_SECONDS, 1..=3_600)),
+        grace: Duration::from_secs(reader.number(&vars::AGENT_GRACE_SECONDS, 1..=1_000_000)),
+    }
 }
 
 fn redis_of_parts(reader: &mut Reader<'_>) -> Option<String> {

@@ -24,6 +24,7 @@ mod values;
 pub mod vars;
 
 pub use admins::FirstAdmin;
+pub use backends::Presence;
 pub use mounts::Mount;
 pub use report::{Problem, Problems, Warning};
 
@@ -74,8 +75,10 @@ pub struct Config {
     pub store: Store,
     /// `DATA_DIR`.
     pub data_dir: PathBuf,
-    /// `REDIS_URL`, or the URL made of `REDIS_HOST`, `_PORT`, `_PASSWORD` and `_DB`. Nothing connects to it yet.
+    /// `REDIS_URL`, or the URL made of `REDIS_HOST`, `_PORT`, `_PASSWORD` and `_DB`.
     pub redis_url: Option<Secret>,
+    /// For how long people count as present.
+    pub presence: Presence,
     /// What callers may use.
     pub limits: Limits,
     /// The logs.
@@ -209,6 +212,7 @@ impl Config {
             redis_url: backends::redis(r, &store),
             store,
             data_dir: r.text(&vars::DATA_DIR).into(),
+            presence: backends::presence(r),
             limits: limits(r),
             log: log(r),
         };

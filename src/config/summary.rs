@@ -48,7 +48,7 @@ impl Config {
         lines
     }
 
-    fn storage(&self) -> [(&'static str, String); 5] {
+    fn storage(&self) -> [(&'static str, String); 7] {
         let (store, uri, database) = match &self.store {
             Store::Embedded => ("embedded", None, None),
             Store::MongoDb { uri, database } => ("mongodb", Some(uri), Some(database)),
@@ -59,6 +59,8 @@ impl Config {
             ("MONGODB_URI", option(uri)),
             ("MONGODB_DB", option(database)),
             ("REDIS_URL", option(self.redis_url.as_ref())),
+            ("PRESENCE_LEASE_SECONDS", self.presence.lease.as_secs().to_string()),
+            ("AGENT_GRACE_SECONDS", self.presence.grace.as_secs().to_string()),
         ]
     }
 }

@@ -266,6 +266,20 @@ variables! {
             example: "0",
             ..PLAIN
         };
+        PRESENCE_LEASE_SECONDS: Var {
+            default: "15",
+            meaning: "for how long people count as present whose server shows no sign of life",
+            expected: "a whole number from 1 to 3600",
+            example: "15",
+            ..PLAIN
+        };
+        AGENT_GRACE_SECONDS: Var {
+            default: "60",
+            meaning: "how long after an agent's last connection went his sessions return to the queue",
+            expected: "a whole number from 1 to 1000000",
+            example: "60",
+            ..PLAIN
+        };
     }
     "Limits" {
         MAX_CONNECTIONS_PER_IP: Var {

@@ -59,6 +59,8 @@ pub struct Agent {
     pub active_at: Timestamp,
     /// Whether it has connections, as far as was written. Its availability then ends with them; else it stays as it was declared.
     pub attended: bool,
+    /// Since when it has none, where it had some.
+    pub absent_since: Option<Timestamp>,
     /// The sessions that hold a slot.
     pub sessions: Vec<SessionId>,
 }
@@ -79,6 +81,7 @@ impl Agent {
             created_at: now,
             active_at: now,
             attended: false,
+            absent_since: None,
             sessions: Vec::new(),
         }
     }

@@ -69,6 +69,10 @@ opaque_id!(
     /// One live Socket.IO socket. Never the library's own id, with which anyone could post as that client.
     ConnId
 );
+opaque_id!(
+    /// One running server process, from its start to its end.
+    NodeId
+);
 
 impl SessionId {
     /// Mints a new id.
@@ -160,6 +164,13 @@ impl AgentId {
 }
 
 impl ConnId {
+    /// Mints a new id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+}
+
+impl NodeId {
     /// Mints a new id.
     pub fn random() -> Self {
         Self(Uuid::new_v4().to_string().into())

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod error;
 mod habits;
 pub mod ids;
+pub mod presence;
 pub mod principal;
 pub mod session;
 pub mod time;

@@ -153,7 +153,7 @@ impl Session {
             participants.retain(|p| self.visitor.is(p) || !self.is_of_agent(p));
             participants.extend(agent.filter(|a| !participants.iter().any(|p| p.realm == a.realm && p.id == a.id)));
         }
-        Reassignment { agent: assignee, participants, transfer }
+        Reassignment { agent: assignee, waits: false, participants, transfer }
     }
 
     /// Whether `person` answers it: its agent, or any agent where the realm shares its sessions.

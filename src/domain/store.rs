@@ -10,6 +10,7 @@ use super::attachment::Attachments;
 use super::entry::{Draft, Entry, Head};
 use super::error::StoreError;
 use super::ids::{AccountId, AgentId, ClientKey, EntryId, LoginId, SessionId};
+use super::presence::Presences;
 use super::principal::{Person, Realm, Role};
 use super::session::{Session, Status};
 use super::time::Timestamp;
@@ -113,7 +114,7 @@ pub struct Totals {
 /// All methods may be called concurrently, from any number of nodes. Each is atomic by itself; nothing spans two calls.
 /// On [`StoreError::Timeout`] or [`StoreError::Unavailable`] of a write the outcome is unknown, and repeating it is harmless.
 #[async_trait]
-pub trait Store: Attachments {
+pub trait Store: Attachments + Presences {
     // Sessions.
 
     /// Stores a new open session, unless one that was stored under the same key is open; then that one is answered.
@@ -139,7 +140,7 @@ pub trait Store: Attachments {
     async fn list_of_person(&self, person: &str, limit: u32) -> Result<Vec<Session>, StoreError>;
 
     /// If the session is open and this is the number of its assignment: gives it to this agent, so that it is active, or to nobody, so that it
-    /// is pending; replaces its participants, adds to its history, counts the assignment up, and answers the session as it is then. Else `None`.
+    /// waits or is pending; replaces its participants, adds to its history, counts the assignment up, and answers the session as it is then. Else `None`.
     async fn reassign_session(&self, id: &SessionId, from: u64, to: &Reassignment, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
     /// If the session reflects the log before the end numbered `seq` (its `state_seq` is smaller): makes it ended, by this end where an earlier
@@ -251,9 +252,6 @@ pub trait Store: Attachments {
         to: Availability,
         said: Option<Timestamp>,
     ) -> Result<Option<Agent>, StoreError>;
-
-    /// Notes whether the agent has connections. Harmless where there is no such agent.
-    async fn set_attended(&self, id: &AgentId, attended: bool) -> Result<(), StoreError>;
 
     // Accounts.
 

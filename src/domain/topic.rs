@@ -121,6 +121,8 @@ pub struct Transfer {
 pub struct Reassignment {
     /// Who answers now; nobody where it is taken away.
     pub agent: Option<Assignee>,
+    /// Where nobody answers: whether it waits for the queue to give it to somebody, or is pending until a person does.
+    pub waits: bool,
     /// Everybody who takes part then, where the realm keeps that.
     pub participants: Vec<Person>,
     /// What is added to the history.

@@ -292,7 +292,8 @@ impl Seat {
             }
             Role::Visitor | Role::System => Vec::new(),
         };
-        let there = people.iter().filter_map(|a| desk.connection_of(&a.person()).map(|conn| views::online_user(a, &conn)));
+        let known = desk.known(people).await.map_err(failed)?;
+        let there = known.iter().filter_map(|k| k.conn.as_ref().map(|conn| views::online_user(&k.account, conn)));
         line.send(&events::online_users(&there.collect::<Vec<_>>())).await;
         Ok(json!({"ok": true}))
     }
@@ -306,8 +307,9 @@ impl Seat {
             Role::Agent | Role::Admin | Role::System => desk.accounts(&self.who, &[Role::Agent, Role::Admin]).await.map_err(failed)?,
         };
         let is_shown = |id: &str| person.role == Role::Admin || *id != *person.id;
-        agents.retain(|a| a.role.answers() && is_shown(a.id.as_str()) && desk.connection_of(&a.person()).is_some());
-        let rows: Vec<Value> = agents.iter().map(|a| views::user(desk, a, self.who.is_staff())).collect();
+        agents.retain(|a| a.role.answers() && is_shown(a.id.as_str()));
+        let known = desk.known(agents).await.map_err(failed)?;
+        let rows: Vec<Value> = known.iter().filter(|k| k.is_here()).map(|k| views::user(k, self.who.is_staff())).collect();
         line.send(&events::online_agents(&rows)).await;
         Ok(json!({"ok": true}))
     }

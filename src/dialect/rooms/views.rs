@@ -6,7 +6,7 @@ use super::{DEPARTMENTS, role_word};
 use crate::dialect::Reader;
 use crate::dialect::wire::without;
 use crate::domain::account::{Account, Login};
-use crate::domain::desk::{Desk, Known};
+use crate::domain::desk::Known;
 use crate::domain::ids::ConnId;
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::Session;
@@ -19,14 +19,15 @@ const GENERAL: &str = "general_support";
 const FULL_LOAD: usize = 10;
 
 /// A user's document, for some without the e-mail address. Socket ids are not shown.
-pub(super) fn user(desk: &Desk, account: &Account, with_email: bool) -> Value {
+pub(super) fn user(known: &Known, with_email: bool) -> Value {
+    let account = &known.account;
     let view = json!({
         "_id": account.id.as_str(),
         "username": account.username,
         "email": account.email,
         "role": role_word(account.role),
         "status": account.status.name(),
-        "isOnline": desk.connection_of(&account.person()).is_some(),
+        "isOnline": known.is_here(),
         "lastSeen": account.seen_at.iso(),
         "assignedChats": [],
         "department": account.department.as_deref().unwrap_or_else(|| department_of(account.role)),
@@ -116,7 +117,7 @@ pub(super) fn member(known: &Known, eyes: Eyes<'_>) -> Value {
         "email": account.email,
         "role": role_word(account.role),
         "status": account.status.name(),
-        "isOnline": known.is_here,
+        "isOnline": known.is_here(),
     });
     eyes.on(account.id.as_str(), view)
 }
@@ -141,7 +142,7 @@ pub(super) fn workload(known: &Known, rooms: &[Session]) -> Value {
         "username": account.username,
         "email": account.email,
         "status": account.status.name(),
-        "isOnline": known.is_here,
+        "isOnline": known.is_here(),
         "department": account.department.as_deref().unwrap_or_else(|| department_of(account.role)),
         "specialization": account.specialization.as_deref().unwrap_or_default(),
         "activeChatsCount": rooms.len(),

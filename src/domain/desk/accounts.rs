@@ -184,16 +184,24 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn person_arrived(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
-        let turn = self.arrivals.take(&person.key()).await;
-        self.attendance.arrived(&person.key(), conn);
-        let Some(account) = self.find_account(person).await? else { return Ok(()) };
+        let turn = self.comings.take(&person.key().into()).await;
+        self.note_arrival(&person.key(), conn).await?;
+        let account = self.person_is_there(person).await?;
+        drop(turn);
+        match account {
+            Some(account) => self.follow_status(&account, Availability::Online).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the person is there, and answers its account.
+    pub(super) async fn person_is_there(&self, person: &Person) -> Result<Option<Account>, Error> {
+        let Some(account) = self.find_account(person).await? else { return Ok(None) };
         if takes_sessions(&account) {
             let agent = self.enlist(&account).await?;
-            self.store.set_attended(&agent.id, true).await?;
+            self.store.set_attended(&agent.id, true, self.now()).await?;
         }
-        self.change_status(&account, Availability::Online).await?;
-        drop(turn);
-        self.follow_status(&account, Availability::Online).await
+        self.change_status(&account, Availability::Online).await.map(Some)
     }
 
     /// Forgets a connection; with the last one the person is offline.
@@ -201,17 +209,17 @@ impl Desk {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn person_left(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
-        let _turn = self.arrivals.take(&person.key()).await;
-        if self.attendance.left(&person.key(), conn) { self.see_off(person).await } else { Ok(()) }
+        let _turn = self.comings.take(&person.key().into()).await;
+        if self.note_departure(&person.key(), conn).await? { self.see_off(&person.key(), Some(conn)).await } else { Ok(()) }
     }
 
     /// The person's last connection is gone. Its turn is taken.
-    async fn see_off(&self, person: &Person) -> Result<(), Error> {
+    pub(super) async fn person_vanished(&self, person: &Person) -> Result<(), Error> {
         let Some(account) = self.find_account(person).await? else { return Ok(()) };
         if takes_sessions(&account) {
             let agent = AgentId::of(account.realm, account.id.as_str());
             self.store.set_availability(&agent, None, Availability::Offline, None).await?;
-            self.store.set_attended(&agent, false).await?;
+            self.store.set_attended(&agent, false, self.now()).await?;
         }
         self.change_status(&account, Availability::Offline).await.map(drop)
     }
@@ -222,7 +230,7 @@ impl Desk {
             return Ok(());
         }
         let id = AgentId::of(account.realm, account.id.as_str());
-        if self.store.find_agent(&id).await?.is_some_and(|a| a.attended) {
+        if self.is_present(id.as_str()).await? {
             self.store.set_availability(&id, None, status, Some(self.now())).await?;
             if status == Availability::Online {
                 self.drain_queue(account.realm).await?;
@@ -231,34 +239,15 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes those people offline whose connections are gone without a word, as [`Desk::miss_the_absent`] does with agents.
-    pub(super) async fn miss_absent_people(&self, realm: Realm) -> Result<(), Error> {
+    /// The newest accounts whose people are not offline.
+    pub(super) async fn accounts_not_offline(&self, realm: Realm) -> Result<Vec<Account>, Error> {
         let roles = [Role::Visitor, Role::Agent, Role::Admin];
-        let newest = self.store.list_accounts(realm, &roles, LIST_LIMIT).await?.into_iter();
-        let there = newest.filter(|a| a.status != Availability::Offline).map(|a| a.person());
-        // Agents are given sessions while they seem to be there, so none of them is passed over.
-        let agents = self.store.list_agents(realm).await?.into_iter().filter(|a| a.attended).map(|a| a.person());
-        for person in there.chain(agents) {
-            let _turn = self.arrivals.take(&person.key()).await;
-            if !self.attendance.is_here(&person.key()) {
-                self.see_off(&person).await?;
-            }
-        }
-        Ok(())
+        let newest = self.store.list_accounts(realm, &roles, LIST_LIMIT).await?;
+        Ok(newest.into_iter().filter(|a| a.status != Availability::Offline).collect())
     }
 
     async fn find_account(&self, person: &Person) -> Result<Option<Account>, Error> {
         Ok(self.store.find_account(&AccountId::stored(Arc::clone(&person.id))).await?)
-    }
-
-    /// How many of the realm's people have a connection to this node.
-    pub fn count_people_here(&self, realm: Realm) -> usize {
-        self.attendance.count(&format!("{}:", realm.name()))
-    }
-
-    /// A connection of the person, if there is one on this node.
-    pub fn connection_of(&self, person: &Person) -> Option<ConnId> {
-        self.attendance.connection(&person.key())
     }
 }
 

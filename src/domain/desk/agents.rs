@@ -112,13 +112,16 @@ impl Desk {
     /// As [`Desk::set_availability`]; the connection is not noted then, unless it was before.
     pub async fn agent_arrived_as(&self, who: &Principal, agent: &AgentId, to: Availability, conn: &ConnId) -> Result<Agent, Error> {
         allow_agent(who, agent)?;
-        let turn = self.comings.take(agent).await;
+        let _turn = self.comings.take(&agent.as_str().into()).await;
+        let was_noted = self.is_here(agent.as_str(), conn);
         // First, so that whatever a crash leaves of this is known to end with the connections.
-        self.store.set_attended(agent, true).await?;
-        let agent = self.declare(agent, to, Some(conn)).await?;
-        self.attendance.arrived(agent.id.as_str(), conn);
-        drop(turn);
-        Ok(agent)
+        self.note_arrival(agent.as_str(), conn).await?;
+        self.store.set_attended(agent, true, self.now()).await?;
+        let declared = self.declare(agent, to, Some(conn)).await;
+        if declared.is_err() && !was_noted {
+            self.note_departure(agent.as_str(), conn).await?;
+        }
+        declared
     }
 
     async fn declare(&self, agent: &AgentId, to: Availability, origin: Option<&ConnId>) -> Result<Agent, Error> {
@@ -133,12 +136,11 @@ impl Desk {
     /// Notes a connection of the agent. Who was away is online again.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; the connection is not noted then, unless it was before.
+    /// [`Error::Unavailable`]; [`Desk::miss_the_absent`] does the rest then.
     pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
-        let turn = self.comings.take(&agent.id).await;
-        self.store.set_attended(&agent.id, true).await?;
-        let back = self.store.set_availability(&agent.id, Some(&[Availability::Away]), Availability::Online, None).await?;
-        self.attendance.arrived(agent.id.as_str(), conn);
+        let turn = self.comings.take(&agent.id.as_str().into()).await;
+        self.note_arrival(agent.id.as_str(), conn).await?;
+        let back = self.agent_is_there(&agent.id).await?;
         drop(turn);
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));
@@ -147,42 +149,27 @@ impl Desk {
         Ok(())
     }
 
+    /// Notes that the agent is there; who was away is online, and answered.
+    pub(super) async fn agent_is_there(&self, agent: &AgentId) -> Result<Option<Agent>, Error> {
+        self.store.set_attended(agent, true, self.now()).await?;
+        Ok(self.store.set_availability(agent, Some(&[Availability::Away]), Availability::Online, None).await?)
+    }
+
     /// Forgets a connection of the agent. Who was there, and has no other, is away.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; then [`Desk::miss_the_absent`] does the rest.
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
         // Between finding that it was the last one and writing so, no other may come.
-        let _turn = self.comings.take(agent).await;
-        if self.attendance.left(agent.as_str(), conn) { self.vanish(agent, Some(conn)).await } else { Ok(()) }
-    }
-
-    /// Makes those agents away who were there by connections that are gone without a word: this process, or the store, did not live to see it. Only
-    /// for a node that is alone with its store, since it takes connections to others for none.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; the next call does the rest.
-    pub async fn miss_the_absent(&self) -> Result<(), Error> {
-        for realm in Realm::ALL {
-            if realm.keeps_logins() {
-                self.miss_absent_people(realm).await?;
-                continue;
-            }
-            for agent in self.store.list_agents(realm).await?.into_iter().filter(|a| a.attended) {
-                let _turn = self.comings.take(&agent.id).await;
-                if !self.attendance.is_here(agent.id.as_str()) {
-                    self.vanish(&agent.id, None).await?;
-                }
-            }
-        }
-        Ok(())
+        let _turn = self.comings.take(&agent.as_str().into()).await;
+        if self.note_departure(agent.as_str(), conn).await? { self.see_off(agent.as_str(), Some(conn)).await } else { Ok(()) }
     }
 
     /// The agent's last connection is gone. His turn is taken.
-    async fn vanish(&self, agent: &AgentId, conn: Option<&ConnId>) -> Result<(), Error> {
+    pub(super) async fn agent_vanished(&self, agent: &AgentId, conn: Option<&ConnId>) -> Result<(), Error> {
         let there = [Availability::Online, Availability::Busy];
         let away = self.store.set_availability(agent, Some(&there), Availability::Away, None).await?;
-        self.store.set_attended(agent, false).await?;
+        self.store.set_attended(agent, false, self.now()).await?;
         if let Some(away) = away {
             self.tell_availability(&away, true, conn);
         }

@@ -117,7 +117,7 @@ impl Desk {
         let turn = self.takings.take(id).await;
         let session = self.session(who, id).await?;
         let Some(holder) = session.agent.filter(|h| session.status == Status::Active && h.id != agent.id) else { return Ok(()) };
-        if self.store.find_agent(&holder.id).await?.is_some_and(|h| h.attended) {
+        if self.is_present(holder.id.as_str()).await? {
             return Ok(());
         }
         let taken = match self.take_in_turn(who, agent, id).await {

@@ -11,7 +11,7 @@ mod receipts;
 mod edits;
 mod attachments;
 mod agents;
-mod attendance;
+mod presence;
 mod turns;
 mod touches;
 mod accounts;
@@ -26,12 +26,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
-use super::ids::{AgentId, ConnId, EntryId, LoginId, SessionId};
+use super::ids::{ConnId, EntryId, LoginId, NodeId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
 use super::time::{Clock, Timestamp};
 
-use attendance::Attendance;
+use presence::Here;
 use rate::Rate;
 use receipts::Viewers;
 use touches::Touches;
@@ -44,6 +44,7 @@ pub use attachments::{Caption, Upload};
 pub use logins::LoggedIn;
 pub use messages::{Post, Posted};
 pub use participants::{Known, NewRoom, Overview};
+pub use presence::Watch;
 pub use reading::{Filter, History, Reading, Resumed};
 pub use reports::Report;
 pub use sessions::{Closed, Ending, Opened, Opening};
@@ -59,12 +60,12 @@ pub struct Desk {
     queue: tokio::sync::Mutex<()>,
     /// Whose turn it is where agents are chosen one after the other.
     turn: AtomicUsize,
-    /// Which agents have connections to this node.
-    attendance: Attendance,
-    /// Connections of one agent come and go one after the other on this node.
-    comings: Turns<AgentId>,
-    /// The same of people with accounts, by their keys.
-    arrivals: Turns<String>,
+    /// This node, as the others know it.
+    node: NodeId,
+    /// Who has connections to this node.
+    here: Here,
+    /// Connections of one person, by its key, come and go one after the other on this node.
+    comings: Turns<Arc<str>>,
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
     /// turn never waits for `queue`.
     takings: Turns<SessionId>,
@@ -126,9 +127,9 @@ impl Desk {
             clock,
             queue: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
-            attendance: Attendance::default(),
+            node: NodeId::random(),
+            here: Here::default(),
             comings: Turns::default(),
-            arrivals: Turns::default(),
             takings: Turns::default(),
             editings: Turns::default(),
             is_unsettled: AtomicBool::new(false),

@@ -7,7 +7,7 @@ use super::callers::allow_staff;
 use crate::domain::account::Account;
 use crate::domain::entry::{Content, Draft, Entry};
 use crate::domain::error::Error;
-use crate::domain::ids::{AccountId, AgentId, EntryId, SessionId};
+use crate::domain::ids::{AccountId, AgentId, ConnId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
@@ -34,13 +34,20 @@ pub struct NewRoom {
     pub agent: Option<AccountId>,
 }
 
-/// Somebody with an account, and whether he is there.
+/// Somebody with an account, and a connection where he is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The account.
     pub account: Account,
-    /// Whether there is a connection.
-    pub is_here: bool,
+    /// A connection to any node.
+    pub conn: Option<ConnId>,
+}
+
+impl Known {
+    /// Whether he is there.
+    pub fn is_here(&self) -> bool {
+        self.conn.is_some()
+    }
 }
 
 /// A session with what lists show of it.
@@ -187,8 +194,7 @@ impl Desk {
         wanted.sort();
         wanted.dedup();
         let accounts = self.store.find_accounts(&wanted).await?;
-        let known = |account: &Account| Known { is_here: self.attendance.is_here(&account.person().key()), account: account.clone() };
-        let known: Vec<Known> = accounts.iter().map(known).collect();
+        let known = self.known(accounts).await?;
         let lasts = self.store.last_messages(&ids, true).await?;
         let overview = |(session, last): (Session, Option<Entry>)| {
             let concerned: Vec<AccountId> = involved(&session).collect();

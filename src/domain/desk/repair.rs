@@ -108,7 +108,12 @@ impl Desk {
             self.record_assignment(session, made, Record::default()).await?;
         } else if head.assignment > 1 && self.last_assignment(&session.id, head).await?.is_some_and(|last| id(&last) != id(&made)) {
             // Two nodes wrote their entries in the opposite order of their claims. The document's agent takes it once more, which counts in both.
-            let again = Reassignment { agent: agent.cloned(), participants: session.participants.clone(), transfer: None };
+            let again = Reassignment {
+                agent: agent.cloned(),
+                waits: session.status == Status::Waiting,
+                participants: session.participants.clone(),
+                transfer: None,
+            };
             if let Some(again) = self.store.reassign_session(&session.id, session.assignment, &again, self.now()).await? {
                 self.record_assignment(&again, made, Record::default()).await?;
             }

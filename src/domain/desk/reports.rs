@@ -47,10 +47,10 @@ impl Desk {
     pub async fn workloads(&self, who: &Principal) -> Result<Vec<(Known, Vec<Session>)>, Error> {
         allow_admin(who)?;
         let mut loads = Vec::new();
-        for account in self.accounts(who, &[Role::Agent, Role::Admin]).await? {
-            let agent = AgentId::of(account.realm, account.id.as_str());
+        for known in self.known(self.accounts(who, &[Role::Agent, Role::Admin]).await?).await? {
+            let agent = AgentId::of(known.account.realm, known.account.id.as_str());
             let sessions = self.store.list_of_agent(&agent, Some(Status::Active), LOAD_LIMIT).await?;
-            loads.push((Known { is_here: self.attendance.is_here(&account.person().key()), account }, sessions));
+            loads.push((known, sessions));
         }
         loads.sort_by_key(|(_, sessions)| std::cmp::Reverse(sessions.len()));
         Ok(loads)

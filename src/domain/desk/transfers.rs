@@ -11,12 +11,15 @@ use crate::domain::agent::Agent;
 use crate::domain::entry::Assignment;
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{AccountId, AgentId, EntryId, SessionId};
-use crate::domain::principal::{Person, Principal, Role};
+use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
-use crate::domain::topic::Transfer;
+use crate::domain::topic::{Reassignment, Transfer};
 
 /// How often a change is tried again when other nodes change the session meanwhile; on this one they queue.
 const TRIES: usize = 8;
+
+/// Why a session waits again whose agent has gone without a word.
+const ABSENT: &str = "The agent is not connected any more";
 
 /// What is to become of a session.
 struct Move {
@@ -25,6 +28,16 @@ struct Move {
     reason: Arc<str>,
     /// Who does it.
     author: Person,
+    /// Whether the queue gives it to somebody else, where it is taken away.
+    waits: bool,
+    /// Only this agent loses it; `None` is any.
+    only_from: Option<AgentId>,
+}
+
+impl Move {
+    fn to(agent: Option<Person>, reason: &str, author: Person) -> Self {
+        Self { agent, reason: reason.into(), author, waits: false, only_from: None }
+    }
 }
 
 impl Desk {
@@ -42,7 +55,7 @@ impl Desk {
         }
         let agent = self.staff(session.realm, to).await?;
         self.enlist(&agent).await?;
-        let moved = self.reassign(id, Move { agent: Some(agent.person()), reason: reason.into(), author: author(who, &session) }).await?;
+        let moved = self.reassign(id, Move::to(Some(agent.person()), reason, author(who, &session))).await?;
         self.drain_queue(moved.realm).await?;
         Ok(moved)
     }
@@ -57,7 +70,7 @@ impl Desk {
         if session.is_open() && session.agent.is_none() {
             return Err(Error::AgentNotFound);
         }
-        let moved = self.reassign(id, Move { agent: None, reason: reason.into(), author: author(who, &session) }).await?;
+        let moved = self.reassign(id, Move::to(None, reason, author(who, &session))).await?;
         self.drain_queue(moved.realm).await?;
         Ok(moved)
     }
@@ -94,7 +107,44 @@ impl Desk {
     pub(super) async fn give(&self, id: &SessionId, agent: &Account) -> Result<(), Error> {
         self.enlist(agent).await?;
         let author = Person::new(agent.realm, "system", Role::System);
-        self.reassign(id, Move { agent: Some(agent.person()), reason: "".into(), author }).await.map(drop)
+        self.reassign(id, Move::to(Some(agent.person()), "", author)).await.map(drop)
+    }
+
+    /// Gives the sessions of agents back to the queue whose last connection went so long ago, and serves it; what they were given since by somebody
+    /// stays theirs. Safe on any number of nodes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next call does the rest.
+    pub async fn requeue_of_absent(&self, grace_ms: i64) -> Result<(), Error> {
+        let until = self.now().plus_ms(-grace_ms);
+        for realm in Realm::ALL.into_iter().filter(|r| r.has_queue()) {
+            let mut lost = false;
+            for agent in self.store.list_agents(realm).await? {
+                let Some(since) = agent.absent_since.filter(|since| *since <= until && !agent.sessions.is_empty()) else { continue };
+                for (_, id) in self.store.list_slots(realm, since).await?.into_iter().filter(|(holder, _)| *holder == agent.id) {
+                    self.requeue(&agent.id, &id).await?;
+                    lost = true;
+                }
+            }
+            if lost {
+                self.drain_queue(realm).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn requeue(&self, agent: &AgentId, id: &SessionId) -> Result<(), Error> {
+        let author = Person::new(Realm::Support, "system", Role::System);
+        let wanted = Move { waits: true, only_from: Some(agent.clone()), ..Move::to(None, ABSENT, author) };
+        match self.reassign(id, wanted).await {
+            Ok(_) => {
+                tracing::info!(session.id = %id, agent.id = %agent, "a session of an agent who is gone waits again");
+                Ok(())
+            }
+            // Its slot is left over, and freed in a minute.
+            Err(Error::SessionEnded(_) | Error::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes sure that somebody who answers has an agent's record, which holds his sessions.
@@ -120,7 +170,7 @@ impl Desk {
                 return Err(Error::SessionEnded(id.clone()));
             }
             let from = session.agent.as_ref().map(|a| a.id.clone());
-            if from == to {
+            if from == to || wanted.only_from.is_some() && wanted.only_from != from {
                 return Ok(session);
             }
             let record = Record { id: EntryId::random(), author: Some(wanted.author.clone()) };
@@ -128,6 +178,7 @@ impl Desk {
             let (reason, at) = (Arc::clone(&wanted.reason), self.now());
             let transfer = Transfer { id: record.id.clone(), from: from.clone(), to: to.clone(), at, reason: Arc::clone(&reason) };
             let change = session.reassigned_to(wanted.agent.clone(), (!is_first).then_some(transfer));
+            let change = Reassignment { waits: wanted.waits, ..change };
             if let Some(agent) = &to {
                 self.store.hold_slot(agent, id, at).await?;
             }

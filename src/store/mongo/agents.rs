@@ -158,11 +158,6 @@ pub(super) async fn set_availability(
     after.as_ref().map(to_agent).transpose()
 }
 
-pub(super) async fn set_attended(agents: &Collection<Document>, agent: &AgentId, attended: bool) -> Result<(), StoreError> {
-    agents.update_one(doc! { "_id": id(agent.as_str()) }, doc! { "$set": { "attended": attended } }).await?;
-    Ok(())
-}
-
 /// The alternatives of an agent with one of these availabilities; documents of an earlier version say `isOnline` instead.
 fn is_one_of(availabilities: &[Availability]) -> Vec<Document> {
     let names: Vec<&str> = availabilities.iter().map(|a| a.name()).collect();

@@ -227,6 +227,7 @@ pub(super) fn from_agent(agent: &Agent, position: u64, at: Timestamp) -> Documen
         "slots": slots,
     };
     put(&mut document, "email", agent.email.as_deref().map(Bson::from));
+    put(&mut document, "absentSince", agent.absent_since.map(|at| moment(at).into()));
     document
 }
 
@@ -253,6 +254,7 @@ pub(super) fn to_agent(document: &Document) -> Result<Agent, StoreError> {
         created_at: read.optional_moment("createdAt")?.unwrap_or(Timestamp(0)),
         active_at: read.optional_moment("activeAt")?.unwrap_or(Timestamp(0)),
         attended: read.flag_or("attended", false)?,
+        absent_since: read.optional_moment("absentSince")?,
         sessions: to_slots(document)?.into_iter().map(|(session, _)| session).collect(),
     })
 }

@@ -11,6 +11,7 @@ mod agents;
 mod attachments;
 mod accounts;
 mod logins;
+mod presence;
 mod meta;
 
 mod documents;
@@ -38,6 +39,7 @@ use crate::domain::topic::Reassignment;
 use attachments::Shelf;
 use commit::Committer;
 use entries::Log;
+use presence::Attendance;
 
 pub use open::{open, open_with};
 
@@ -59,6 +61,7 @@ pub struct Mongo {
     logins: Collection<Document>,
     marks: Collection<Document>,
     shelf: Shelf,
+    attendance: Attendance,
     meta: Collection<Document>,
     log: Log,
     committer: Committer,
@@ -233,10 +236,6 @@ impl Store for Mongo {
         said: Option<Timestamp>,
     ) -> Result<Option<Agent>, StoreError> {
         limited("set_availability", agents::set_availability(&self.agents, agent, from, to, said)).await
-    }
-
-    async fn set_attended(&self, id: &AgentId, attended: bool) -> Result<(), StoreError> {
-        limited("set_attended", agents::set_attended(&self.agents, id, attended)).await
     }
 
     async fn insert_account(&self, account: &Account) -> Result<bool, StoreError> {

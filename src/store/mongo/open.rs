@@ -14,6 +14,7 @@ use crate::domain::error::StoreError;
 use super::attachments::Shelf;
 use super::commit::Committer;
 use super::entries::{self, Log, SESSION_SEQ};
+use super::presence::Attendance;
 use super::{Mongo, accounts, agents, logins, sessions, within};
 
 /// How long opening may take; a restored dump builds its indexes in it.
@@ -54,9 +55,23 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         logins.create_indexes(logins::indexes()).await?;
         let shelf = Shelf::of(&database);
         shelf.prepare().await?;
+        let attendance = Attendance::of(&database);
+        attendance.prepare().await?;
         let log = Log::new(messages, meta.clone(), replicated);
         log.prepare().await?;
-        Ok(Mongo { database, sessions, agents, accounts, logins, marks, shelf, meta, committer: Committer::start(log.clone()), log })
+        Ok(Mongo {
+            database,
+            sessions,
+            agents,
+            accounts,
+            logins,
+            marks,
+            shelf,
+            attendance,
+            meta,
+            committer: Committer::start(log.clone()),
+            log,
+        })
     })
     .await
 }

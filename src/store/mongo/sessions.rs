@@ -173,7 +173,7 @@ pub(super) async fn reassign(
             set.extend(doc! { "status": Status::Active.name(), "agentId": id(agent.id.as_str()), "agentName": &*agent.name });
         }
         None => {
-            set.insert("status", Status::Pending.name());
+            set.insert("status", if to.waits { Status::Waiting } else { Status::Pending }.name());
             update.insert("$unset", doc! { "agentId": "", "agentName": "" });
         }
     }

@@ -84,16 +84,10 @@ pub(super) fn set_availability(
     find(conn, agent)
 }
 
-/// Notes whether the agent has connections.
-pub(super) fn set_attended(conn: &Connection, agent: &AgentId, attended: bool) -> Result<(), StoreError> {
-    conn.prepare_cached("UPDATE agents SET attended = ?2 WHERE id = ?1")?.execute(params![agent.as_str(), attended])?;
-    Ok(())
-}
-
 /// Stores an agent that is not stored yet. Slots that it comes with count as reserved at the beginning of time.
 fn add(conn: &Connection, agent: &Agent) -> Result<(), StoreError> {
-    let sql = "INSERT INTO agents (id, realm, name, email, capacity, availability, created_at, active_at, attended) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+    let sql = "INSERT INTO agents (id, realm, name, email, capacity, availability, created_at, active_at, attended, absent_since) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
     let added = conn.prepare_cached(sql)?.execute(params![
         agent.id.as_str(),
         agent.realm.name(),
@@ -104,6 +98,7 @@ fn add(conn: &Connection, agent: &Agent) -> Result<(), StoreError> {
         agent.created_at.0,
         agent.active_at.0,
         agent.attended,
+        agent.absent_since.map(|at| at.0),
     ])?;
     if added == 0 {
         return Ok(());
@@ -120,7 +115,7 @@ macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
             "SELECT agents.id, agents.realm, agents.name, agents.email, agents.capacity, agents.availability, agents.created_at, ",
-            "agents.active_at, agents.attended, slots.session ",
+            "agents.active_at, agents.attended, agents.absent_since, slots.session ",
             "FROM agents LEFT JOIN slots ON slots.agent = agents.id ",
             $rest
         )
@@ -142,9 +137,10 @@ fn query(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<Agent>
             created_at: Timestamp(cells.get(6)?),
             active_at: Timestamp(cells.get(7)?),
             attended: cells.get(8)?,
+            absent_since: cells.get::<Option<i64>>(9)?.map(Timestamp),
             sessions: Vec::new(),
         };
-        Ok((agent, cells.get::<Option<Arc<str>>>(9)?.map(SessionId::stored)))
+        Ok((agent, cells.get::<Option<Arc<str>>>(10)?.map(SessionId::stored)))
     })?;
     let mut agents: Vec<Agent> = Vec::new();
     for (agent, slot) in rows {

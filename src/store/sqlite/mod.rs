@@ -10,6 +10,7 @@ mod attachments;
 mod entries;
 mod fates;
 mod logins;
+mod presence;
 mod meta;
 mod sessions;
 
@@ -295,11 +296,6 @@ impl Store for Sqlite {
     ) -> Result<Option<Agent>, StoreError> {
         let (agent, from) = (agent.clone(), from.map(<[Availability]>::to_vec));
         self.writer.run(move |conn| agents::set_availability(conn, &agent, from.as_deref(), to, said)).await
-    }
-
-    async fn set_attended(&self, id: &AgentId, attended: bool) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.writer.run(move |conn| agents::set_attended(conn, &id, attended)).await
     }
 
     async fn insert_account(&self, account: &Account) -> Result<bool, StoreError> {

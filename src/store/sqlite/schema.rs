@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -203,6 +203,22 @@ CREATE TABLE attachments (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attachments_message ON attachments (message, id);
 CREATE INDEX attachments_unkept ON attachments (created_at, id) WHERE is_kept = 0;
+";
+
+/// Who is there: connections, the processes that have them, and since when an agent has none.
+const PRESENCES: &str = "
+CREATE TABLE presences (
+    person TEXT NOT NULL,
+    conn   TEXT NOT NULL,
+    node   TEXT NOT NULL,
+    PRIMARY KEY (person, conn)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX presences_node ON presences (node);
+CREATE TABLE nodes (
+    id    TEXT    NOT NULL PRIMARY KEY,
+    beats INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE agents ADD COLUMN absent_since INTEGER;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

@@ -163,7 +163,11 @@ pub(super) fn reassign(
     let Some(before) = find(conn, id)?.filter(|s| s.is_open() && s.assignment == from) else { return Ok(None) };
     let mut transfers = before.transfers;
     transfers.extend(to.transfer.clone());
-    let status = if to.agent.is_some() { Status::Active } else { Status::Pending };
+    let status = match (&to.agent, to.waits) {
+        (Some(_), _) => Status::Active,
+        (None, true) => Status::Waiting,
+        (None, false) => Status::Pending,
+    };
     let sql = "UPDATE sessions SET status = ?2, agent_id = ?3, agent_name = ?4, assignment = assignment + 1, participants = ?5, \
                transfers = ?6, updated_at = ?7 WHERE id = ?1";
     conn.prepare_cached(sql)?.execute(params![

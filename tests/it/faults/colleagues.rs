@@ -3,32 +3,19 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use helpline::auth::password::Hasher;
 use helpline::domain::agent::{Agent, Availability};
-use helpline::domain::desk::{Desk, Opening, Ports};
+use helpline::domain::desk::{Desk, Opening, Watch};
 use helpline::domain::entry::Content;
 use helpline::domain::ids::{AgentId, ConnId};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
-use helpline::domain::time::SystemClock;
 use helpline::store::mongo::open;
 use helpline::store::sqlite::Sqlite;
 use tempfile::TempDir;
 
-use super::parts::{Unheard, authority};
+use super::parts::desk_over;
 
 const WHO: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
-
-fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
-    let ports = Ports {
-        store,
-        announce: Arc::new(Unheard),
-        authority: authority(),
-        passwords: Arc::new(Hasher::default()),
-        clock: Arc::new(SystemClock),
-    };
-    Arc::new(Desk::new(ports, None))
-}
 
 async fn availability(desk: &Desk, agent: &Agent) -> Availability {
     desk.agent(&agent.id).await.expect("a read").expect("a record").availability
@@ -63,23 +50,27 @@ async fn who_was_connected_when_the_process_died_is_away_and_who_was_declared_st
         died.set_availability(&WHO, &agent.id, Availability::Online).await.expect("a write");
         agents.push(agent);
     }
-    let conn = ConnId::random();
-    for (agent, to) in agents[1..].iter().zip([Availability::Online, Availability::Busy, Availability::Online, Availability::Offline]) {
-        died.agent_arrived_as(&WHO, &agent.id, to, &conn).await.expect("an arrival");
+    let conns = [(); 4].map(|()| ConnId::random());
+    for ((agent, conn), to) in
+        agents[1..].iter().zip(&conns).zip([Availability::Online, Availability::Busy, Availability::Online, Availability::Offline])
+    {
+        died.agent_arrived_as(&WHO, &agent.id, to, conn).await.expect("an arrival");
     }
-    died.agent_left(&agents[3].id, &conn).await.expect("a departure");
+    died.agent_left(&agents[3].id, &conns[2]).await.expect("a departure");
     died.set_availability(&WHO, &agents[3].id, Availability::Online).await.expect("a write");
     died.miss_the_absent().await.expect("a look");
     assert_eq!(availability(&died, &agents[1]).await, Availability::Online, "he is connected");
 
+    // The process before this one, which had the store for itself, showed a sign of life.
+    died.keep_watch(&mut Watch::new(true, 1)).await.expect("a look");
     let desk = desk_over(store);
-    desk.miss_the_absent().await.expect("a look");
+    desk.keep_watch(&mut Watch::new(true, 1)).await.expect("a look");
     for (agent, expected) in
         agents.iter().zip([Availability::Online, Availability::Away, Availability::Away, Availability::Online, Availability::Offline])
     {
         assert_eq!(availability(&desk, agent).await, expected, "{}", agent.id);
     }
-    desk.agent_arrived(&agents[1], &conn).await.expect("an arrival");
+    desk.agent_arrived(&agents[1], &conns[0]).await.expect("an arrival");
     assert_eq!(availability(&desk, &agents[1]).await, Availability::Online);
 }
 
@@ -111,16 +102,17 @@ async fn all_who_take_a_session_at_once_get_it_and_the_last_one_has_it(store: Ar
 
 async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Store>) {
     let desk = desk_over(store);
-    let (first, last, conn) = (AgentId::of(Realm::Operators, "first"), AgentId::of(Realm::Operators, "last"), ConnId::random());
-    for id in ["first", "last"] {
+    let (first, last) = (AgentId::of(Realm::Operators, "first"), AgentId::of(Realm::Operators, "last"));
+    let conns = [ConnId::random(), ConnId::random()];
+    for (id, conn) in ["first", "last"].into_iter().zip(&conns) {
         let agent = desk.register_agent(&WHO, id).await.expect("a record");
         // The next moment is another one.
-        let said = desk.agent_arrived_as(&WHO, &agent.id, Availability::Online, &conn).await.expect("an arrival").active_at;
+        let said = desk.agent_arrived_as(&WHO, &agent.id, Availability::Online, conn).await.expect("an arrival").active_at;
         while desk.now() <= said {}
     }
     let order = async || desk.agents(&WHO).await.expect("a list").into_iter().map(|a| a.id).collect::<Vec<_>>();
     assert_eq!(order().await, [last.clone(), first.clone()]);
-    desk.agent_left(&first, &conn).await.expect("a departure");
+    desk.agent_left(&first, &conns[0]).await.expect("a departure");
     assert_eq!(order().await, [last, first]);
 }
 

@@ -9,6 +9,7 @@ mod healing;
 mod joining;
 mod order;
 pub(crate) mod parts;
+mod presence;
 mod repair;
 mod rooms;
 mod slow_reader;

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use helpline::auth::password::Hasher;
 use helpline::auth::{Auth, Settings};
+use helpline::domain::desk::{Desk, Ports};
 use helpline::domain::entry::Entry;
 use helpline::domain::ids::{ConnId, SessionId};
 use helpline::domain::ports::{Announce, Audience, SignUp, Signal};
-use helpline::domain::time::Timestamp;
+use helpline::domain::store::Store;
+use helpline::domain::time::{SystemClock, Timestamp};
 use helpline::secret::Secret;
 
 use crate::harness::shop::{JWT_SECRET, KEY};
@@ -21,6 +24,18 @@ pub(crate) fn authority() -> Arc<Auth> {
         sign_up: SignUp::Closed,
         legacy_tokens_until: Timestamp(0),
     }))
+}
+
+/// A desk over this store that tells nobody anything, and has a node's name of its own.
+pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
+    let ports = Ports {
+        store,
+        announce: Arc::new(Unheard),
+        authority: authority(),
+        passwords: Arc::new(Hasher::default()),
+        clock: Arc::new(SystemClock),
+    };
+    Arc::new(Desk::new(ports, None))
 }
 
 /// A fan-out without listeners, for what only the store shows.

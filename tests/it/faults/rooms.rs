@@ -4,37 +4,36 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use helpline::auth::password::Hasher;
 use helpline::domain::account::{Account, PasswordHash};
 use helpline::domain::agent::Availability;
-use helpline::domain::desk::{Desk, NewRoom, Ports};
+use helpline::domain::desk::{Desk, NewRoom};
 use helpline::domain::entry::{Body, Content, Entry};
 use helpline::domain::error::Error;
 use helpline::domain::ids::{AccountId, AgentId, ConnId, SessionId};
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::session::Status;
 use helpline::domain::store::Store;
-use helpline::domain::time::{SystemClock, Timestamp};
+use helpline::domain::time::Timestamp;
 use helpline::domain::topic::Topic;
 use helpline::store::mongo::open;
 use helpline::store::sqlite::Sqlite;
 use tempfile::TempDir;
 
-use super::parts::{Unheard, authority};
+use super::parts::desk_over;
 
 /// A desk, its store, a user, and agents who are there.
-struct Office {
-    desk: Arc<Desk>,
-    store: Arc<dyn Store>,
-    user: Principal,
-    agents: Vec<Principal>,
+pub(super) struct Office {
+    pub(super) desk: Arc<Desk>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) user: Principal,
+    pub(super) agents: Vec<Principal>,
 }
 
-fn principal(account: &Account) -> Principal {
+pub(super) fn principal(account: &Account) -> Principal {
     Principal::Person { person: account.person(), expires: None, login: None, peer: Peer::Trusted }
 }
 
-async fn account(store: &dyn Store, name: &str, role: Role) -> Account {
+pub(super) async fn account(store: &dyn Store, name: &str, role: Role) -> Account {
     let account = Account {
         id: AccountId::random(),
         realm: Realm::Rooms,
@@ -54,15 +53,8 @@ async fn account(store: &dyn Store, name: &str, role: Role) -> Account {
     account
 }
 
-async fn office(store: Arc<dyn Store>, agents: usize) -> Office {
-    let ports = Ports {
-        store: Arc::clone(&store),
-        announce: Arc::new(Unheard),
-        authority: authority(),
-        passwords: Arc::new(Hasher::default()),
-        clock: Arc::new(SystemClock),
-    };
-    let desk = Arc::new(Desk::new(ports, None));
+pub(super) async fn office(store: Arc<dyn Store>, agents: usize) -> Office {
+    let desk = desk_over(Arc::clone(&store));
     let user = principal(&account(&*store, "user", Role::Visitor).await);
     let mut there = Vec::new();
     for n in 0..agents {
@@ -73,7 +65,7 @@ async fn office(store: Arc<dyn Store>, agents: usize) -> Office {
     Office { desk, store, user, agents: there }
 }
 
-fn support() -> NewRoom {
+pub(super) fn support() -> NewRoom {
     NewRoom { topic: Topic { subject: Some("x".into()), ..Topic::default() }, ..NewRoom::default() }
 }
 
@@ -86,7 +78,7 @@ async fn log(store: &dyn Store, id: &SessionId) -> Vec<Entry> {
 }
 
 /// Document, log, slots and participants say the same of who answers.
-async fn assert_of_one_agent(office: &Office, id: &SessionId) {
+pub(super) async fn assert_of_one_agent(office: &Office, id: &SessionId) {
     let session = office.store.find_session(id).await.unwrap().unwrap();
     let agent = session.agent.clone().expect("an agent");
     let entries = log(&*office.store, id).await;

@@ -69,14 +69,16 @@ pub(super) async fn availability_changes_only_from_what_was_named(store: Arc<dyn
 
 pub(super) async fn attendance_and_what_nobody_said_leave_the_rest_alone(store: Arc<dyn Store>) {
     let agents = seeded(&*store, &[(1, 2), (2, 2)]).await;
-    for attended in [true, true, false] {
-        store.set_attended(&agents[0].id, attended).await.unwrap();
-        let expected = Agent { attended, ..agents[0].clone() };
+    for (attended, now, absent_since) in
+        [(false, 1, None), (true, 2, None), (true, 3, None), (false, 4, Some(4)), (false, 5, Some(4)), (true, 6, None), (false, 7, Some(7))]
+    {
+        store.set_attended(&agents[0].id, attended, at(now)).await.unwrap();
+        let expected = Agent { attended, absent_since: absent_since.map(at), ..agents[0].clone() };
         assert_eq!(store.find_agent(&agents[0].id).await.unwrap(), Some(expected.clone()));
         assert_eq!(store.list_agents(Realm::Support).await.unwrap(), [expected, agents[1].clone()]);
     }
-    store.set_attended(&AgentId::random(), true).await.unwrap();
-    let away = Agent { availability: Availability::Away, ..agents[0].clone() };
+    store.set_attended(&AgentId::random(), true, at(8)).await.unwrap();
+    let away = Agent { availability: Availability::Away, absent_since: Some(at(7)), ..agents[0].clone() };
     assert_eq!(store.set_availability(&away.id, None, Availability::Away, None).await.unwrap(), Some(away));
 }
 

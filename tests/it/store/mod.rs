@@ -27,6 +27,7 @@ mod lists;
 mod logins;
 mod pages;
 mod participants;
+mod presence;
 mod sessions;
 mod states;
 
@@ -75,6 +76,8 @@ macro_rules! contract_suite {
             assign::an_agent_without_a_limit_takes_every_session,
             assign::a_slot_is_held_once_and_released_once,
             assign::slots_are_listed_by_age,
+            presence::people_are_there_while_any_node_has_a_connection_of_theirs,
+            presence::signs_of_life_are_counted_from_one,
             agents::agents_are_seeded_once_and_keep_their_order,
             agents::a_realm_with_agents_is_not_seeded,
             agents::availability_is_what_was_last_declared,

@@ -82,7 +82,7 @@ pub(super) async fn a_session_moves_with_its_participants_and_its_history(store:
     };
     assert_eq!(moved, expected);
     assert_eq!(store.list_of_person("rooms:agent", 9).await.unwrap(), [moved]);
-    let take = Reassignment { agent: None, participants: room.participants.clone(), transfer: Some(taken.clone()) };
+    let take = Reassignment { agent: None, participants: room.participants.clone(), transfer: Some(taken.clone()), waits: false };
     assert_eq!(store.reassign_session(&room.id, 0, &take, at(6)).await.unwrap(), None, "another assignment");
     let moved = store.reassign_session(&room.id, 1, &take, at(6)).await.unwrap().unwrap();
     let expected = Session { status: Status::Pending, assignment: 2, transfers: vec![given, taken], updated_at: at(6), ..room.clone() };
@@ -93,6 +93,10 @@ pub(super) async fn a_session_moves_with_its_participants_and_its_history(store:
     assert_eq!(store.list_open(None, 9).await.unwrap().len(), 1);
     let totals = store.totals(Realm::Rooms).await.unwrap();
     assert_eq!((totals.pending, totals.waiting, totals.active), (1, 0, 0));
+    let queue = Reassignment { agent: None, waits: true, participants: room.participants.clone(), transfer: None };
+    let waiting = store.reassign_session(&room.id, 2, &queue, at(7)).await.unwrap().unwrap();
+    assert_eq!((waiting.status, &waiting.agent, waiting.assignment), (Status::Waiting, &None, 3));
+    assert_eq!(store.list_waiting(Realm::Rooms, 9).await.unwrap(), [waiting]);
 }
 
 pub(super) async fn accounts_are_found_by_many_ids(store: Arc<dyn Store>) {

@@ -22,7 +22,7 @@ const ROOMS_LIMIT: u32 = 500;
 /// `GET /api/admin/users`, newest first.
 pub(super) async fn users(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let all = context.desk.accounts(&who, &[Role::Visitor, Role::Agent, Role::Admin]).await?;
-    let rows = all.iter().map(|a| without(views::user(&context.desk, a, true), "__v")).collect();
+    let rows = context.desk.known(all).await?.iter().map(|k| without(views::user(k, true), "__v")).collect();
     Ok(success(StatusCode::OK, "Users fetched", rows))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn set_status(
     let said = filled(&body, "status").ok_or(Problem::input("User ID and status are required"))?;
     let status = status_of(said).ok_or(Problem::input("Invalid status"))?;
     let account = context.desk.declare_status(&who, &AccountId::stored(id.to_ascii_lowercase()), status).await?;
-    let shown = without(views::user(&context.desk, &account, true), "__v");
+    let shown = without(views::user(&context.desk.known_one(account).await?, true), "__v");
     Ok(success(StatusCode::OK, "User status updated", shown))
 }
 
@@ -50,12 +50,12 @@ pub(super) async fn chat_rooms(State(context): State<Context>, Caller { who, .. 
 /// `GET /api/admin/stats`.
 pub(super) async fn stats(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let totals = context.desk.totals(Realm::Rooms).await?;
-    let agents = context.desk.accounts(&who, &[Role::Agent, Role::Admin]).await?;
+    let agents = context.desk.known(context.desk.accounts(&who, &[Role::Agent, Role::Admin]).await?).await?;
     let data = json!({
         "totalUsers": context.desk.count_accounts(&who).await?,
-        "activeAgents": agents.iter().filter(|a| context.desk.connection_of(&a.person()).is_some()).count(),
+        "activeAgents": agents.iter().filter(|a| a.is_here()).count(),
         "activeChats": totals.waiting + totals.active + totals.pending,
-        "onlineUsers": context.desk.count_people_here(Realm::Rooms),
+        "onlineUsers": context.desk.count_present(Realm::Rooms).await?,
     });
     Ok(success(StatusCode::OK, "Admin stats fetched", data))
 }

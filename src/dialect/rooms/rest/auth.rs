@@ -63,7 +63,7 @@ pub(super) async fn register(State(context): State<Context>, shown: Shown, Input
         NewAccount { realm: Realm::Rooms, role, email: &email, username: Some(username), name: None, password, department, specialization };
     let visit = (shown.visit.peer, shown.visit.client);
     let account = role_required(context.desk.sign_up(who.as_ref(), visit, new).await, "Admin access required")?;
-    Ok(success(StatusCode::CREATED, "User registered successfully", views::user(&context.desk, &account, true)))
+    Ok(success(StatusCode::CREATED, "User registered successfully", views::user(&context.desk.known_one(account).await?, true)))
 }
 
 /// `POST /api/auth/login`.
@@ -100,7 +100,7 @@ pub(super) async fn validate(State(context): State<Context>, shown: Shown, Input
 /// `GET /api/auth/profile`.
 pub(super) async fn profile(State(context): State<Context>, Caller { who, .. }: Caller) -> Result<Response, Problem> {
     let account = context.desk.own_account(&who).await?;
-    Ok(success(StatusCode::OK, "User profile fetched", views::user(&context.desk, &account, true)))
+    Ok(success(StatusCode::OK, "User profile fetched", views::user(&context.desk.known_one(account).await?, true)))
 }
 
 /// `PUT /api/auth/status`. The original took any text; here it is one of the contract's words.

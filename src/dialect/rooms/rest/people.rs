@@ -29,13 +29,13 @@ pub(super) async fn online_agents(State(context): State<Context>, Caller { who, 
 /// `GET /api/auth/agents/all`, for admins.
 pub(super) async fn agents_all(State(context): State<Context>, Caller { who, .. }: Caller<Admin>) -> Result<Response, Problem> {
     let agents = context.desk.accounts(&who, &[Role::Agent, Role::Admin]).await?;
-    let rows = agents.iter().map(|a| views::user(&context.desk, a, true)).collect();
+    let rows = context.desk.known(agents).await?.iter().map(|a| views::user(a, true)).collect();
     Ok(success(StatusCode::OK, "All agents fetched", rows))
 }
 
 /// Agents and admins with a connection; visitors do not see their addresses.
 async fn online(context: &Context, who: &Principal) -> Result<Value, Problem> {
     let agents = context.desk.accounts(who, &[Role::Agent, Role::Admin]).await?;
-    let there = agents.iter().filter(|a| context.desk.connection_of(&a.person()).is_some());
-    Ok(there.map(|a| views::user(&context.desk, a, who.is_staff())).collect())
+    let known = context.desk.known(agents).await?;
+    Ok(known.iter().filter(|k| k.is_here()).map(|k| views::user(k, who.is_staff())).collect())
 }

@@ -1,0 +1,127 @@
+//! What a node does from time to time beside serving: mending, keeping lists, signs of life, deliveries of which no word came.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Node;
+use crate::config::Presence;
+use crate::domain::desk::{Desk, Watch};
+
+/// How often slots and queues are checked.
+const REPAIR_EVERY: Duration = Duration::from_secs(60);
+
+/// After how many of these checks every open session is checked against its log, beside the first three.
+const LONG_REPAIR_EVERY: u64 = 60;
+
+/// How often lists by activity catch up with messages.
+const LISTS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often logins are looked for: a socket whose login was taken back is closed within five seconds.
+const LOGINS_EVERY: Duration = Duration::from_secs(4);
+
+/// How often the store is asked for entries of which no word came: while Redis is away, and else in so many of these.
+const HEAL_EVERY_CUT: Duration = Duration::from_secs(1);
+const HEAL_EVERY: u64 = 5;
+
+/// In how many looks without a sign of life a node is taken for dead: a few of them may come late.
+const LOOKS: u32 = 5;
+
+/// Does all of it. Never ends by itself.
+pub(super) async fn keep(node: &Node, presence: &Presence) {
+    tokio::join!(
+        repair_forever(Arc::clone(&node.desk)),
+        keep_lists(&node.desk),
+        keep_logins(&node.desk),
+        heal_forever(node),
+        keep_watch(node, presence)
+    );
+}
+
+/// Mends what a crash left, at start and from time to time.
+async fn repair_forever(desk: Arc<Desk>) {
+    let mut due = interval(REPAIR_EVERY);
+    let mut failed_before = false;
+    for minute in 0_u64.. {
+        due.tick().await;
+        // What a crash or a failure left has to be a minute old before it is mended.
+        let is_long = minute < 3 || minute.is_multiple_of(LONG_REPAIR_EVERY) || failed_before;
+        failed_before = desk.has_unsettled();
+        let mended = async {
+            desk.miss_the_absent().await?;
+            if is_long { desk.repair().await } else { desk.tend().await }
+        };
+        if let Err(error) = mended.await {
+            tracing::warn!(%error, "a repair pass did not finish; the next one does the rest");
+            failed_before = true;
+        }
+    }
+}
+
+/// Keeps lists by activity in order.
+async fn keep_lists(desk: &Desk) {
+    let mut due = interval(LISTS_EVERY);
+    loop {
+        due.tick().await;
+        catch_up_lists(desk).await;
+    }
+}
+
+/// Brings lists by activity up to date.
+pub(super) async fn catch_up_lists(desk: &Desk) {
+    if let Err(error) = desk.catch_up_lists().await {
+        tracing::warn!(%error, "sessions could not be brought to their place in lists; the next try does the rest");
+    }
+}
+
+/// Delivers what other nodes have stored; where this node has the store for itself it has nothing to do.
+async fn heal_forever(node: &Node) {
+    if node.is_alone() {
+        return std::future::pending().await;
+    }
+    let mut due = interval(HEAL_EVERY_CUT);
+    for second in 0_u64.. {
+        tokio::select! {
+            _ = due.tick() => {
+                if !node.gateway.is_cut() && !second.is_multiple_of(HEAL_EVERY) {
+                    continue;
+                }
+            }
+            () = node.gateway.lost() => {}
+        }
+        if let Err(error) = node.gateway.heal().await {
+            tracing::warn!(%error, "entries of other nodes could not be looked for; the next try does the rest");
+        }
+    }
+}
+
+/// Notices logins that were taken back by somebody else.
+async fn keep_logins(desk: &Desk) {
+    let mut due = interval(LOGINS_EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = desk.look_after_logins().await {
+            tracing::warn!(%error, "logins could not be looked after; the next try does the rest");
+        }
+    }
+}
+
+/// Shows that this node lives, notices nodes that do not, and gives the sessions of agents who stay away back to the queue.
+async fn keep_watch(node: &Node, presence: &Presence) {
+    let mut due = interval(presence.lease / LOOKS);
+    // After an outage the others get their time, and looks in a row would take it from them.
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::new(node.is_alone(), LOOKS);
+    let grace = i64::try_from(presence.grace.as_millis()).unwrap_or(i64::MAX);
+    loop {
+        due.tick().await;
+        let kept = async {
+            node.desk.keep_watch(&mut watch).await?;
+            node.desk.requeue_of_absent(grace).await
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "it is not known who is there; the next look finds out");
+        }
+    }
+}
