@@ -20,6 +20,7 @@ use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::password::Hasher;
+use crate::cluster::Traffic;
 use crate::config::{Config, Mode, Mount};
 use crate::dialect::{self, Context, operators, rooms, support, widget};
 use crate::domain::desk::{Desk, NewAccount, Ports, Watch};
@@ -34,11 +35,11 @@ use crate::http::slots::slots;
 use crate::http::trust::Trust;
 use crate::limit::PerAddress;
 use crate::shutdown::Shutdown;
-use crate::socket::{Gateway, Limits, Sockets};
+use crate::socket::{Gateway, Limits, Sockets, Way};
 use crate::webhook::Webhook;
 
 use origins::cors;
-use parts::{Opened, authority, bus, open_store, trust};
+use parts::{Cluster, Opened, authority, cluster, open_store, trust};
 
 pub use parts::{Use, open_desk};
 
@@ -91,6 +92,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     }
     let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
+    if let Some(traffic) = &node.traffic {
+        tracing::info!(redis = ?traffic, "what went over Redis");
+    }
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
     Ok(())
 }
@@ -111,6 +115,8 @@ struct Node {
     desk: Arc<Desk>,
     trust: Arc<Trust>,
     gateway: Arc<Gateway>,
+    /// What went over Redis, where there is one.
+    traffic: Option<Arc<Traffic>>,
     listens: Vec<Listens>,
     page: Arc<str>,
     store_name: &'static str,
@@ -131,7 +137,8 @@ impl Node {
         let started = clock.now();
         let Opened { store, name: store_name, lock } = open_store(config, Use::Alone).await?;
         let authority = Arc::new(authority(config, store.as_ref(), &clock).await?);
-        let gateway = Gateway::new(Arc::clone(&store), bus(config).await?, started);
+        let cluster = cluster(config).await?;
+        let gateway = Gateway::new(Arc::clone(&store), Arc::clone(&cluster.bus), started);
         let ports = Ports {
             store,
             announce: announce(config, &gateway)?,
@@ -145,10 +152,11 @@ impl Node {
         desk.keep_watch(&mut Watch::new(lock.is_some(), u32::MAX)).await.context("cannot note that this node is there")?;
         desk.miss_the_absent().await.context("cannot note who is not connected any more")?;
         let trust = Arc::new(trust(config));
-        let listens = listens(config, &desk, &gateway, &trust);
+        let listens = listens(config, &cluster, &desk, &gateway, &trust);
         let served = |m: &Mount| Served { dialect: m.realm.name(), port: m.port, base: m.base.clone() };
         let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
-        Ok(Self { desk, trust, gateway, listens, page, store_name, started, lock })
+        let traffic = cluster.traffic;
+        Ok(Self { desk, trust, gateway, traffic, listens, page, store_name, started, lock })
     }
 
     /// Whether no other process can serve from this store.
@@ -238,13 +246,14 @@ async fn first_admin(config: &Config, desk: &Desk) -> anyhow::Result<()> {
 }
 
 /// The Socket.IO services of all listeners, with their contracts mounted.
-fn listens(config: &Config, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Arc<Trust>) -> Vec<Listens> {
+fn listens(config: &Config, cluster: &Cluster, desk: &Arc<Desk>, gateway: &Arc<Gateway>, trust: &Arc<Trust>) -> Vec<Listens> {
     let limits =
         Limits { max_message_bytes: config.limits.message_bytes, sockets_per_address: PerAddress::new(config.limits.connections_per_ip) };
     let mut all = Vec::new();
-    for (_, mounts) in by_port(config) {
+    for (n, (_, mounts)) in by_port(config).into_iter().enumerate() {
+        let way = Way { signals: cluster.signals.clone(), prefix: format!("helpline:{}:listener{n}", cluster.name) };
         let any_origin = mounts.iter().any(|m| origins::is_open(m.realm));
-        let mut sockets = Sockets::new(gateway, Arc::clone(trust), limits.clone(), any_origin);
+        let mut sockets = Sockets::new(gateway, way, Arc::clone(trust), limits.clone(), any_origin);
         for mount in &mounts {
             sockets.mount(desk, &dialect::of(mount.realm), &mount.base);
         }

@@ -10,7 +10,9 @@ use anyhow::Context as _;
 
 use crate::auth::password::Hasher;
 use crate::auth::{self, Auth};
+use crate::cluster::Traffic;
 use crate::cluster::bus::{LocalBus, SessionBus};
+use crate::cluster::driver::Signals;
 use crate::cluster::redis::RedisBus;
 use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::domain::desk::{Desk, Ports};
@@ -180,14 +182,26 @@ pub(super) fn trust(config: &Config) -> Trust {
     })
 }
 
-/// What carries word of entries: Redis where nodes share a database and one is named, else nothing beyond this process.
-pub(super) async fn bus(config: &Config) -> anyhow::Result<Arc<dyn SessionBus>> {
-    match (&config.redis_url, &config.store) {
-        (Some(url), StoreConfig::MongoDb { .. }) => {
-            // The library's own words may quote the password.
-            let opened = RedisBus::open(url.expose()).await;
-            Ok(Arc::new(opened.map_err(|_| anyhow::anyhow!("cannot use REDIS_URL=***; for example redis://localhost:6379/0"))?))
-        }
-        _ => Ok(Arc::new(LocalBus::default())),
-    }
+/// How the nodes of an installation hear of each other.
+pub(super) struct Cluster {
+    /// Carries word of entries.
+    pub(super) bus: Arc<dyn SessionBus>,
+    /// Carries signals.
+    pub(super) signals: Signals,
+    /// The name of the installation.
+    pub(super) name: String,
+    /// What went over Redis, where there is one.
+    pub(super) traffic: Option<Arc<Traffic>>,
+}
+
+/// Redis where nodes share a database and one is named, else nothing beyond this process. The database's name is the installation's.
+pub(super) async fn cluster(config: &Config) -> anyhow::Result<Cluster> {
+    let (Some(url), StoreConfig::MongoDb { database: name, .. }) = (&config.redis_url, &config.store) else {
+        return Ok(Cluster { bus: Arc::new(LocalBus::default()), signals: Signals::default(), name: String::new(), traffic: None });
+    };
+    // The library's own words may quote the password.
+    let opened = RedisBus::open(url.expose(), name).await;
+    let (bus, signals) = opened.map_err(|_| anyhow::anyhow!("cannot use REDIS_URL=***; for example redis://localhost:6379/0"))?;
+    let traffic = Some(Arc::clone(bus.traffic()));
+    Ok(Cluster { bus: Arc::new(bus), signals, name: name.clone(), traffic })
 }

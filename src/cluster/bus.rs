@@ -15,6 +15,15 @@ pub enum News {
     Ahead(SessionId, u64),
     /// Word of the session comes from now on: what was stored before may have come without.
     Followed(SessionId),
+    /// The person with this key takes part in the session since the entry with this number, or does no longer.
+    Summons {
+        /// The person.
+        person: Arc<str>,
+        /// The session.
+        session: SessionId,
+        /// The entry.
+        after: u64,
+    },
     /// Word of any session may have been lost.
     Lost,
 }
@@ -26,6 +35,10 @@ pub type Listener = Box<dyn Fn(News) + Send + Sync>;
 pub trait SessionBus: Send + Sync + 'static {
     /// Tells all listeners, the publisher's own included. Neither blocks nor fails.
     fn publish(&self, entry: Arc<Entry>);
+
+    /// Tells all listeners that the person with this key takes part in the session since the entry numbered `after`, or does no longer. As
+    /// [`SessionBus::publish`].
+    fn summon(&self, person: &str, session: &SessionId, after: u64);
 
     /// Adds a listener for as long as the bus lives.
     fn listen(&self, listener: Listener);
@@ -60,6 +73,10 @@ impl LocalBus {
 impl SessionBus for LocalBus {
     fn publish(&self, entry: Arc<Entry>) {
         self.tell(&News::Entry(entry));
+    }
+
+    fn summon(&self, person: &str, session: &SessionId, after: u64) {
+        self.tell(&News::Summons { person: person.into(), session: session.clone(), after });
     }
 
     fn listen(&self, listener: Listener) {

@@ -1,89 +1,92 @@
 //! The session bus over Redis: a channel for each session, subscribed to while this node has sockets in it. It carries numbers, and the entries are
-//! read from the store. Redis may come, go and come back; nothing waits for it, and what is lost meanwhile is healed from the store.
+//! read from the store, where what is lost is healed from too. Commands for sockets of other nodes have a channel of their own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use fred::clients::SubscriberClient;
-use fred::prelude::{Builder, ClientLike, Config, Error, EventInterface, PubsubInterface, ReconnectPolicy};
-use fred::types::{Message, RespVersion};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::interval;
 
 use super::bus::{Listener, LocalBus, News, SessionBus};
+use super::driver::Signals;
+use super::link::{AGAIN, Heard, Link, Traffic};
 use crate::domain::entry::Entry;
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::{NodeId, SessionId};
 
-/// What channels begin with.
-const PREFIX: &str = "helpline:session:";
-
-/// The version of what is said on them. Others are passed over, so that nodes of two versions heal from the store what they do not understand.
+/// The version of what is said. Others are passed over, so that nodes of two versions heal from the store what they do not understand.
 const VERSION: &str = "1";
 
-/// How many words, or sessions with one, may wait to be said, and how many subscriptions to be made. What does not fit is healed.
+/// How many words may wait to be said. What does not fit is healed.
 const WAITING: usize = 10_000;
 
-/// How many words may wait to be heard; the library's own 32 lose bursts.
-const HEARD: usize = 65_536;
+/// What the task that speaks is to say.
+enum Word {
+    /// The session's log goes up to this number.
+    Ahead(SessionId, u64),
+    /// The person takes part in the session since the entry with this number, or no longer.
+    Summons(String, SessionId, u64),
+}
 
-/// How long one command may take, and for how long the start waits for Redis.
-const LIMIT: Duration = Duration::from_secs(2);
-
-/// How soon a word or a subscription that failed is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
-
-/// What is asked of the task that subscribes.
-enum Wish {
-    Follow(SessionId),
-    Unfollow(SessionId),
+/// What channels are called.
+#[derive(Clone)]
+struct Names {
+    sessions: Arc<str>,
+    commands: Arc<str>,
 }
 
 /// The bus of nodes that share a Redis. Dropping it ends its tasks.
 pub struct RedisBus {
-    client: SubscriberClient,
+    link: Arc<Link>,
     local: Arc<LocalBus>,
-    node: Arc<str>,
-    words: mpsc::Sender<(SessionId, u64)>,
-    wishes: mpsc::Sender<Wish>,
-    /// Words that were not said.
-    dropped: AtomicU64,
+    names: Names,
+    words: mpsc::Sender<Word>,
 }
 
 impl RedisBus {
-    /// A bus over the Redis of this URL. Waits a little for it, and starts without it if need be.
+    /// A bus over the Redis of this URL, for all nodes of the installation with this name; and the way of signals over the same link. Waits a
+    /// little for Redis, and starts without it if need be.
     ///
     /// # Errors
     /// A URL that cannot be used.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        let client = client(url)?;
-        let (local, node) = (Arc::new(LocalBus::default()), Arc::from(ConnId::random().as_str()));
+    pub async fn open(url: &str, installation: &str) -> Result<(Self, Signals), fred::error::Error> {
+        let (local, node): (_, Arc<str>) = (Arc::new(LocalBus::default()), NodeId::random().as_str().into());
+        let names = Names {
+            sessions: format!("helpline:{installation}:session:").into(),
+            commands: format!("helpline:{installation}:commands").into(),
+        };
+        let (signals, hear_signals) = Signals::pair();
+        let listeners = vec![listener(&local, &names, &node), hear_signals];
+        let link = Arc::new(Link::open(url, listeners).await?);
+        link.subscribe(&names.commands);
         let (words, to_say) = mpsc::channel(WAITING);
-        let (wishes, wished) = mpsc::channel(WAITING);
-        start(&client, &local, &node, (to_say, wished));
-        drop(client.connect());
-        if timeout(LIMIT, client.wait_for_connect()).await.is_err() {
-            tracing::warn!("Redis (REDIS_URL) does not answer; the start goes on without it, and other nodes are heard through the store");
-        }
-        Ok(Self { client, local, node, words, wishes, dropped: AtomicU64::new(0) })
+        start(&link, &names, node, to_say);
+        signals.over(&link);
+        Ok((Self { link, local, names, words }, signals))
     }
 
-    fn wish(&self, wish: Wish) {
-        if self.wishes.try_send(wish).is_err() {
-            tracing::debug!("a subscription did not fit; its session is heard through the store");
+    /// What went over the link.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.link.traffic
+    }
+
+    fn say(&self, word: Word) {
+        if self.words.try_send(word).is_err() {
+            self.link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl SessionBus for RedisBus {
     fn publish(&self, entry: Arc<Entry>) {
-        let word = (entry.session.clone(), entry.seq());
+        let word = Word::Ahead(entry.session.clone(), entry.seq());
         self.local.tell(&News::Entry(entry));
-        if self.words.try_send(word).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.say(word);
+    }
+
+    fn summon(&self, person: &str, session: &SessionId, after: u64) {
+        self.local.summon(person, session, after);
+        self.say(Word::Summons(person.to_owned(), session.clone(), after));
     }
 
     fn listen(&self, listener: Listener) {
@@ -91,77 +94,45 @@ impl SessionBus for RedisBus {
     }
 
     fn follow(&self, session: &SessionId) {
-        self.wish(Wish::Follow(session.clone()));
+        self.link.subscribe(&format!("{}{session}", self.names.sessions));
     }
 
     fn unfollow(&self, session: &SessionId) {
-        self.wish(Wish::Unfollow(session.clone()));
+        self.link.unsubscribe(&format!("{}{session}", self.names.sessions));
     }
 
     fn is_cut(&self) -> bool {
-        !self.client.is_connected()
+        !self.link.is_up()
     }
 }
 
-impl Drop for RedisBus {
-    fn drop(&mut self) {
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        tracing::debug!(node = %self.node, words.dropped = dropped, "the bus over Redis ends");
-    }
-}
-
-/// A client that reconnects for ever, and fails a command rather than keeping it for later.
-fn client(url: &str) -> Result<SubscriberClient, Error> {
-    let mut config = Config::from_url(url)?;
-    config.version = RespVersion::RESP3;
-    config.fail_fast = false;
-    let mut builder = Builder::from_config(config);
-    builder.set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
-    builder.with_performance_config(|performance| {
-        performance.broadcast_channel_capacity = HEARD;
-        performance.default_command_timeout = LIMIT;
-    });
-    builder.with_connection_config(|connection| {
-        connection.max_command_attempts = 1;
-        connection.unresponsive.max_timeout = Some(Duration::from_secs(5));
-        connection.unresponsive.interval = Duration::from_secs(1);
-    });
-    builder.build_subscriber_client()
-}
-
-/// Starts the three tasks: one says, one subscribes, one hears.
-#[allow(clippy::disallowed_methods, reason = "each task ends with the bus, whose channels and client it works on")]
-fn start(
-    client: &SubscriberClient,
-    local: &Arc<LocalBus>,
-    node: &Arc<str>,
-    (to_say, wished): (mpsc::Receiver<(SessionId, u64)>, mpsc::Receiver<Wish>),
-) {
-    tokio::spawn(say(client.clone(), Arc::clone(node), to_say));
-    tokio::spawn(subscribe(client.clone(), Arc::clone(local), wished));
-    tokio::spawn(hear(client.clone(), Arc::clone(local), Arc::clone(node)));
+#[allow(clippy::disallowed_methods, reason = "the task ends with the bus, whose channel it empties")]
+fn start(link: &Arc<Link>, names: &Names, node: Arc<str>, to_say: mpsc::Receiver<Word>) {
+    tokio::spawn(say(Arc::clone(link), names.clone(), node, to_say));
 }
 
 /// Says what is stored. What that fails for is said soon: a node that was back earlier believes to hear everything.
-async fn say(client: SubscriberClient, node: Arc<str>, mut words: mpsc::Receiver<(SessionId, u64)>) {
-    let (mut unsaid, mut again) = (HashMap::<SessionId, u64>::new(), tokio::time::interval(AGAIN));
+async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Receiver<Word>) {
+    let (mut unsaid, mut again) = (HashMap::<SessionId, u64>::new(), interval(AGAIN));
     loop {
         tokio::select! {
             word = words.recv() => match word {
-                Some((session, seq)) if unsaid.len() < WAITING => {
+                Some(Word::Ahead(session, seq)) if unsaid.len() < WAITING => {
                     let last = unsaid.entry(session).or_default();
                     *last = seq.max(*last);
                 }
-                Some((session, _)) => tracing::debug!(session.id = %session, "other nodes hear of an entry through the store"),
+                Some(Word::Ahead(..)) => drop(link.traffic.unsaid.fetch_add(1, Ordering::Relaxed)),
+                Some(Word::Summons(person, session, after)) => {
+                    if !link.publish(&names.commands, format!("{VERSION} {node} summon {session} {after} {person}")).await {
+                        link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
                 None => return,
             },
             _ = again.tick() => {}
         }
-        while client.is_connected() {
-            let Some((session, seq)) = unsaid.iter().next().map(|(session, seq)| (session.clone(), *seq)) else { break };
-            let said = client.publish::<(), _, _>(channel(&session), format!("{VERSION} {node} {seq}")).await;
-            if let Err(error) = said {
-                tracing::debug!(session.id = %session, %error, "word of an entry is said again");
+        while let Some((session, seq)) = unsaid.iter().next().map(|(session, seq)| (session.clone(), *seq)) {
+            if !link.publish(&format!("{}{session}", names.sessions), format!("{VERSION} {node} {seq}")).await {
                 break;
             }
             unsaid.remove(&session);
@@ -169,75 +140,52 @@ async fn say(client: SubscriberClient, node: Arc<str>, mut words: mpsc::Receiver
     }
 }
 
-/// Subscribes to the sessions that are followed: at once, and what that failed for, soon. All of them again when Redis is back.
-async fn subscribe(client: SubscriberClient, local: Arc<LocalBus>, mut wished: mpsc::Receiver<Wish>) {
-    let (mut missing, mut subscribed) = (HashSet::new(), HashSet::new());
-    let (mut back, mut again) = (client.reconnect_rx(), tokio::time::interval(AGAIN));
-    loop {
-        tokio::select! {
-            wish = wished.recv() => match wish {
-                Some(Wish::Follow(session)) => drop(missing.insert(session)),
-                Some(Wish::Unfollow(session)) => {
-                    missing.remove(&session);
-                    if subscribed.remove(&session) && client.is_connected() {
-                        let _ = client.unsubscribe(channel(&session)).await;
-                    }
-                }
-                None => return,
-            },
-            connected = back.recv() => {
-                if matches!(connected, Err(RecvError::Closed)) {
-                    return;
-                }
-                missing.extend(subscribed.drain());
-                tracing::info!(sessions = missing.len(), "Redis carries word between nodes");
-                local.tell(&News::Lost);
-            }
-            _ = again.tick() => {}
-        }
-        if client.is_connected() {
-            catch_up(&client, &local, &mut missing, &mut subscribed).await;
-        }
-    }
-}
-
-/// Subscribes to what is missing, until Redis fails. Tails count on word only from then on.
-async fn catch_up(client: &SubscriberClient, local: &LocalBus, missing: &mut HashSet<SessionId>, subscribed: &mut HashSet<SessionId>) {
-    while let Some(session) = missing.iter().next().cloned() {
-        if let Err(error) = client.subscribe(channel(&session)).await {
-            return tracing::debug!(session.id = %session, %error, "sessions are heard through the store");
-        }
-        local.tell(&News::Followed(session.clone()));
-        missing.remove(&session);
-        subscribed.insert(session);
-    }
-}
-
-fn channel(session: &SessionId) -> String {
-    format!("{PREFIX}{session}")
-}
-
 /// Passes on what other nodes say.
-async fn hear(client: SubscriberClient, local: Arc<LocalBus>, node: Arc<str>) {
-    let mut heard = client.message_rx();
-    loop {
-        match heard.recv().await {
-            Ok(message) => {
-                if let Some((session, seq)) = read(&message, &node) {
-                    local.tell(&News::Ahead(session, seq));
-                }
-            }
-            Err(RecvError::Lagged(_)) => local.tell(&News::Lost),
-            Err(RecvError::Closed) => return,
+fn listener(local: &Arc<LocalBus>, names: &Names, node: &Arc<str>) -> super::link::Listener {
+    let (local, names, node) = (Arc::clone(local), names.clone(), Arc::clone(node));
+    Box::new(move |heard| {
+        let session = |channel: &str| channel.strip_prefix(&*names.sessions).map(SessionId::stored);
+        let news = match heard {
+            Heard::Lost => Some(News::Lost),
+            // Tails count on word only from now on.
+            Heard::Subscribed(channel) => session(&channel).map(News::Followed),
+            Heard::Message(channel, said) => std::str::from_utf8(&said).ok().and_then(|said| {
+                let said = foreign(said, &node)?;
+                if channel == names.commands { summons(said) } else { Some(News::Ahead(session(&channel)?, said.parse().ok()?)) }
+            }),
+        };
+        if let Some(news) = news {
+            local.tell(&news);
         }
-    }
+    })
 }
 
-/// The session and number of a word of another node; `None` for this node's own, and for what is not understood.
-fn read(message: &Message, node: &str) -> Option<(SessionId, u64)> {
-    let session = message.channel.strip_prefix(PREFIX)?;
-    let said = message.value.as_str()?;
-    let mut parts = said.split(' ');
-    let (version, from, seq) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
-    (version == VERSION && from != node).then(|| (SessionId::stored(session), seq))
+/// What another node of this version says; `None` for this node's own words, and for what is not understood.
+fn foreign<'s>(said: &'s str, node: &str) -> Option<&'s str> {
+    let (from, rest) = said.strip_prefix(VERSION)?.strip_prefix(' ')?.split_once(' ')?;
+    (from != node).then_some(rest)
+}
+
+fn summons(said: &str) -> Option<News> {
+    let mut parts = said.strip_prefix("summon ")?.splitn(3, ' ');
+    let (session, after, person) = (SessionId::stored(parts.next()?), parts.next()?.parse().ok()?, parts.next()?);
+    Some(News::Summons { person: person.into(), session, after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_are_read_and_whatever_else_is_said_is_passed_over() {
+        assert_eq!(foreign("1 other 7", "own"), Some("7"));
+        for odd in ["1 own 7", "2 other 7", "1 other", "1", "", "17 other 7", "1  7x"] {
+            assert!(foreign(odd, "own").is_none_or(|rest| rest.parse::<u64>().is_err()), "{odd}");
+        }
+        let Some(News::Summons { person, session, after }) = summons("summon s 7 rooms:a b  c") else { panic!("a summons") };
+        assert_eq!((&*person, session.as_str(), after), ("rooms:a b  c", "s", 7));
+        for odd in ["summon s x rooms:a", "summon s 7", "summon", "", "leave s 7 rooms:a"] {
+            assert!(summons(odd).is_none(), "{odd}");
+        }
+    }
 }

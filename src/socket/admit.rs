@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::{HeaderMap, header};
 use futures_util::future::ready;
 use serde_json::Value;
-use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::extract::TryData;
 use socketioxide::socket::DisconnectReason;
 use tokio::sync::{oneshot, watch};
 
+use super::SocketRef;
 use super::conn::Conn;
 use super::gate::Gates;
 use super::inbox::{self, Closed};

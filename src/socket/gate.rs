@@ -10,9 +10,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use socketioxide::extract::SocketRef;
 use tokio::sync::Notify;
 
+use super::SocketRef;
 use crate::http::serve::Remote;
 use crate::http::watched::Valve;
 

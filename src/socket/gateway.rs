@@ -3,14 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
-use socketioxide::SocketIo;
 
+use super::SocketIo;
 use super::conn::{own_room, room};
 use super::mount::Sockets;
 use super::outlet::EmitErrors;
 use super::roster::Roster;
 use super::tails::Tails;
-use crate::cluster::bus::SessionBus;
+use crate::cluster::bus::{News, SessionBus};
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
 use crate::domain::error::StoreError;
@@ -25,6 +25,7 @@ pub(super) struct Floor {
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) io: SocketIo,
     pub(super) namespace: String,
+    pub(super) is_alone: bool,
 }
 
 /// The node's fan-out.
@@ -41,9 +42,13 @@ impl Gateway {
     /// earlier process has seen.
     pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Arc<Self> {
         let tails = Arc::new(Tails::new(store, Arc::clone(&bus), started));
-        let heard = Arc::clone(&tails);
-        bus.listen(Box::new(move |news| heard.hear(news)));
-        Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster: Arc::default() })
+        let roster = Arc::new(Roster::default());
+        let heard = (Arc::clone(&tails), Arc::clone(&roster));
+        bus.listen(Box::new(move |news| match news {
+            News::Summons { person, session, after } => heard.1.summon(&person, &session, after),
+            news => heard.0.hear(news),
+        }));
+        Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster })
     }
 
     /// How often sending to a socket failed.
@@ -103,7 +108,7 @@ impl Announce for Gateway {
     }
 
     fn summon(&self, person: &str, session: &SessionId, after: u64) {
-        self.roster.summon(person, session, after);
+        self.bus.summon(person, session, after);
     }
 }
 
@@ -116,6 +121,9 @@ fn send(floors: &OnceLock<Vec<Floor>>, to: &[Audience], signal: &Signal, origin:
         let mut others = everybody.within(to.iter().map(room).collect::<Vec<_>>());
         if let Some(origin) = origin {
             others = others.except(own_room(origin));
+        }
+        if floor.is_alone {
+            others = others.local();
         }
         // The sockets of this node are served without waiting; what would have to wait is best effort, and dropped.
         match others.emit(frame.event, &*frame.payload).now_or_never() {

@@ -4,13 +4,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::{AckSender, Event};
+use socketioxide::extract::Event;
 use socketioxide::handler::{FromMessageParts, MessageHandler, Value};
 use socketioxide::socket::Socket;
 use tokio::sync::{mpsc, oneshot};
 
 use super::gate::Gate;
+use super::{AckSender, Adapter};
 use crate::dialect::wire::Call;
 use crate::domain::ids::SessionId;
 
@@ -74,7 +74,7 @@ fn text_of(raw: &Value) -> &str {
 
 /// The way to acknowledge a call. The library's own sender is spent by a try that finds no room; this one makes another.
 pub(super) struct Ack {
-    socket: Arc<Socket<LocalAdapter>>,
+    socket: Arc<Socket<Adapter>>,
     id: i64,
 }
 
@@ -189,8 +189,8 @@ fn open_if_little_waits(gate: &Gate, bytes: usize, calls: usize) {
 /// Marks the implementation as ours among the library's blanket ones.
 pub(super) enum InOrder {}
 
-impl MessageHandler<LocalAdapter, InOrder> for Sender {
-    fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut raw: Value, ack_id: Option<i64>) {
+impl MessageHandler<Adapter, InOrder> for Sender {
+    fn call(&self, socket: Arc<Socket<Adapter>>, mut raw: Value, ack_id: Option<i64>) {
         let Ok(Event(event)) = Event::from_message_parts(&socket, &mut raw, &ack_id) else { return };
         self.push(Item::Called(Called { event, raw, ack: ack_id.map(|id| Ack { socket, id }) }));
     }

@@ -15,6 +15,18 @@ mod tail;
 mod outlet;
 mod gateway;
 
+use socketioxide::adapter::Emitter;
+use socketioxide_redis::CustomRedisAdapter;
+
+use crate::cluster::driver::Signals;
+
 pub use gateway::Gateway;
-pub use mount::{Limits, Sockets};
+pub use mount::{Limits, Sockets, Way};
 pub use outlet::EmitErrors;
+
+/// What is under each namespace: the rooms of this node, and the way of signals to the others.
+type Adapter = CustomRedisAdapter<Emitter, Signals>;
+
+type SocketIo = socketioxide::SocketIo<Adapter>;
+type SocketRef = socketioxide::extract::SocketRef<Adapter>;
+type AckSender = socketioxide::extract::AckSender<Adapter>;

@@ -8,18 +8,21 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use socketioxide::extract::{SocketRef, TryData};
+use futures_util::FutureExt;
+use socketioxide::ParserConfig;
+use socketioxide::extract::TryData;
 use socketioxide::handler::ConnectHandler;
-use socketioxide::{ParserConfig, SocketIo};
+use socketioxide_redis::{InitRes, RedisAdapterConfig, RedisAdapterCtr};
 use tokio::sync::watch;
 
-use super::abandon;
 use super::admit::{self, Door};
 use super::gate::{self, Gates};
 use super::gateway::{Floor, Gateway};
 use super::outlet::EmitErrors;
 use super::roster::Roster;
 use super::tails::Tails;
+use super::{Adapter, SocketIo, SocketRef, abandon};
+use crate::cluster::driver::Signals;
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
 use crate::http::trust::Trust;
@@ -34,6 +37,9 @@ const SEND_BUFFER: usize = 128;
 /// The read buffer of a WebSocket; support messages are small, and every idle socket holds one.
 const READ_BUFFER: usize = 1_024;
 
+/// How many signals of other nodes may wait for a namespace.
+const SIGNALS: usize = 4_096;
+
 /// How long closing all sockets may take: a stalled one never answers.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -46,9 +52,20 @@ pub struct Limits {
     pub sockets_per_address: PerAddress,
 }
 
+/// How signals of a listener's sockets reach those of the same listener on other nodes.
+#[derive(Clone)]
+pub struct Way {
+    /// What carries them.
+    pub signals: Signals,
+    /// What the channels are called: the same for this listener on every node of the installation, and of no other.
+    pub prefix: String,
+}
+
 /// The Socket.IO side of a listener: one service, with a namespace for each contract that is mounted.
 pub struct Sockets {
     io: SocketIo,
+    /// Whether no other node can hear.
+    is_alone: bool,
     router: Router,
     floors: Vec<Floor>,
     trust: Arc<Trust>,
@@ -64,8 +81,11 @@ pub struct Sockets {
 impl Sockets {
     /// A service without contracts. Its namespace `/` exists, because clients of Socket.IO 2.x open it before any other; it can do nothing.
     /// `any_origin` says whether a contract that admits pages of any origin will be mounted; the others then refuse foreign pages at CONNECT.
-    pub fn new(gateway: &Gateway, trust: Arc<Trust>, limits: Limits, any_origin: bool) -> Self {
-        let (service, io) = SocketIo::builder()
+    pub fn new(gateway: &Gateway, way: Way, trust: Arc<Trust>, limits: Limits, any_origin: bool) -> Self {
+        let config = RedisAdapterConfig::new().with_prefix(way.prefix).with_stream_buffer(SIGNALS);
+        let is_alone = !way.signals.has_link();
+        let (service, io) = socketioxide::SocketIo::builder()
+            .with_adapter::<Adapter>(RedisAdapterCtr::new_with_driver(way.signals, config))
             .max_payload(limits.max_message_bytes as u64)
             .ws_max_message_size(limits.max_message_bytes)
             .ws_max_frame_size(limits.max_message_bytes)
@@ -74,14 +94,14 @@ impl Sockets {
             .connect_timeout(CONNECT_TIMEOUT)
             .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_svc();
-        io.ns("/", async || {});
+        opened(io.ns("/", async || {}));
         let gates = Arc::new(Gates::default());
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
         let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
         let (errors, roster) = (Arc::clone(gateway.emit_errors()), Arc::clone(gateway.roster()));
-        Self { io, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, closed: Arc::default() }
+        Self { io, is_alone, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, closed: Arc::default() }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -104,8 +124,8 @@ impl Sockets {
                 async move { door.admit(socket, auth).await }
             };
             let connected = async |socket: SocketRef| admit::connected(&socket);
-            self.io.ns(namespace.clone(), connected.with(admit));
-            self.floors.push(Floor { dialect: Arc::clone(dialect), io: self.io.clone(), namespace });
+            opened(self.io.ns(namespace.clone(), connected.with(admit)));
+            self.floors.push(Floor { dialect: Arc::clone(dialect), io: self.io.clone(), namespace, is_alone: self.is_alone });
         }
     }
 
@@ -127,6 +147,13 @@ impl Sockets {
         // Closing everything is the one end of a socket of which the library does not tell.
         self.closed.send_replace(true);
         self.closed.closed().await;
+    }
+}
+
+/// The way of signals never waits, and so no namespace does.
+fn opened(opening: InitRes<Signals>) {
+    if !matches!(opening.now_or_never(), Some(Ok(()))) {
+        tracing::error!("a namespace could not be opened; no socket will connect there");
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use socketioxide::extract::SocketRef;
 use socketioxide::{SendError, SocketError};
 
+use super::SocketRef;
 use super::inbox::Ack;
 use crate::dialect::wire::Frame;
 

@@ -53,6 +53,7 @@ impl Tails {
                 }
             }
             News::Lost => self.lost.notify_one(),
+            News::Summons { .. } => {}
         }
     }
 

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Libraries that only these folders or files may name.
 const OWNERS: &[(&str, &[&str])] = &[
     ("socketioxide", &["socket/", "app/"]),
+    ("socketioxide_redis", &["socket/", "cluster/driver.rs"]),
     ("engineioxide", &["socket/"]),
     ("mongodb", &["store/mongo/"]),
     ("bson", &["store/mongo/"]),

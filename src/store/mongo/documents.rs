@@ -227,7 +227,7 @@ pub(super) fn from_agent(agent: &Agent, position: u64, at: Timestamp) -> Documen
         "slots": slots,
     };
     put(&mut document, "email", agent.email.as_deref().map(Bson::from));
-    put(&mut document, "absentSince", agent.absent_since.map(|at| moment(at).into()));
+    put(&mut document, "absentSince", agent.absent_since.map(moment));
     document
 }
 

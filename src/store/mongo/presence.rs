@@ -105,6 +105,11 @@ fn name(person: &str, conn: &ConnId) -> String {
     format!("{conn} {person}")
 }
 
+async fn remove(from: &Collection<Document>, such: Document) -> Result<(), StoreError> {
+    from.delete_one(such).await?;
+    Ok(())
+}
+
 fn connection(document: &Document) -> Result<(ConnId, Arc<str>), StoreError> {
     let read = Reader::new("presence", document);
     Ok((ConnId::stored(read.text("conn")?), read.text("person")?.into()))
@@ -130,7 +135,7 @@ impl Presences for Mongo {
 
     async fn remove_presence(&self, person: &str, conn: &ConnId) -> Result<(), StoreError> {
         let gone = doc! { "_id": name(person, conn) };
-        limited("remove_presence", async { Ok(drop(self.attendance.presences.delete_one(gone).await?)) }).await
+        limited("remove_presence", remove(&self.attendance.presences, gone)).await
     }
 
     async fn find_present(&self, people: &[Arc<str>]) -> Result<Vec<(Arc<str>, ConnId)>, StoreError> {
@@ -158,6 +163,6 @@ impl Presences for Mongo {
     }
 
     async fn remove_node(&self, node: &NodeId) -> Result<(), StoreError> {
-        limited("remove_node", async { Ok(drop(self.attendance.nodes.delete_one(doc! { "_id": node.as_str() }).await?)) }).await
+        limited("remove_node", remove(&self.attendance.nodes, doc! { "_id": node.as_str() })).await
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use futures_util::future::{join_all, pending};
 use helpline::auth::password::Hasher;
 use helpline::cluster::bus::{Listener, News, SessionBus};
+use helpline::cluster::driver::Signals;
 use helpline::dialect;
 use helpline::domain::desk::{Desk, Opening, Ports};
 use helpline::domain::entry::Entry;
+use helpline::domain::ids::SessionId;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 use helpline::domain::time::{Clock as _, SystemClock};
@@ -17,7 +19,7 @@ use helpline::http::serve::{Bounds, WatchedListener, serve};
 use helpline::http::slots::slots;
 use helpline::http::trust::Trust;
 use helpline::limit::PerAddress;
-use helpline::socket::{Gateway, Limits, Sockets};
+use helpline::socket::{Gateway, Limits, Sockets, Way};
 use helpline::store::sqlite::Sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -105,6 +107,8 @@ impl SessionBus for Bus {
         }
     }
 
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
+
     fn listen(&self, listener: Listener) {
         self.state.lock().expect("the bus").listeners.push(Arc::new(listener));
     }
@@ -163,7 +167,8 @@ async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>)
     };
     let desk = Arc::new(Desk::new(ports, None));
     let limits = Limits { max_message_bytes: 1_000_000, sockets_per_address: PerAddress::new(None) };
-    let mut sockets = Sockets::new(&gateway, Arc::new(Trust::default()), limits, false);
+    let mut sockets =
+        Sockets::new(&gateway, Way { signals: Signals::default(), prefix: String::new() }, Arc::new(Trust::default()), limits, false);
     sockets.mount(&desk, &dialect::of(Realm::Support), "/");
     gateway.attach(std::iter::once(&sockets));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
