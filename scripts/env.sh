@@ -12,13 +12,33 @@ die() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Installs Debian packages where we may; elsewhere says what is missing.
+# Installs Debian packages where we may; elsewhere says what is missing. Servers among them are not started: scripts start their own.
 apt_install() {
   if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
     say "please install: $*"
     return 1
   fi
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+  apt-get update -qq && SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# Installs the packages of a folder exactly as its lock file says, unless that was done already.
+node_modules() {
+  local lock="$1/package-lock.json" done="$1/node_modules/.installed-lock.json"
+  if cmp -s "$lock" "$done"; then
+    return
+  fi
+  npm ci --prefix "$1" --prefer-offline --no-audit --no-fund >&2
+  cp "$lock" "$done"
+}
+
+# Waits until a process is gone, for ten seconds at most.
+await_end() {
+  local tries
+  for ((tries = 0; tries < 100; tries++)); do
+    kill -0 "$1" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  return 1
 }
 
 # A fast linker halves the time from an edit to its test. The same flags in every script, or each would build everything anew.

@@ -76,15 +76,6 @@ running() {
   [ ! -r "/proc/$pid/comm" ] || [ "$(cat "/proc/$pid/comm")" = secantusd-rs ]
 }
 
-await_end() {
-  local tries
-  for ((tries = 0; tries < 100; tries++)); do
-    kill -0 "$1" 2>/dev/null || return 0
-    sleep 0.1
-  done
-  return 1
-}
-
 write_env() {
   {
     printf 'export HELPLINE_TEST_MONGODB_URI=%q\n' "$1"

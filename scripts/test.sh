@@ -50,16 +50,6 @@ finish() {
   exit "$code"
 }
 
-# Installs the packages of a folder exactly as its lock file says, unless that was done already.
-node_modules() {
-  local lock="$1/package-lock.json" done="$1/node_modules/.installed-lock.json"
-  if cmp -s "$lock" "$done"; then
-    return
-  fi
-  npm ci --prefix "$1" --prefer-offline --no-audit --no-fund >&2
-  cp "$lock" "$done"
-}
-
 # Starts services of our own, so that two runs on one machine do not stop each other's.
 services() {
   folder="$(mktemp -d)"
