@@ -1,6 +1,8 @@
 // Replays transcripts with the official socket.io-client:
-// node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [--base /path] [FILE …]
+// node run.js [--client 4.8,4.0,3.1] [--transport polling,websocket,upgrade] [--base /path] [--nodes 2] [FILE …]
 // The folder of a file names the contract, which is mounted at `/`, or at the base: every path and namespace is then taken below it.
+// With several nodes each file is played on so many servers that share a MongoDB (HELPLINE_TEST_MONGODB_URI) and a Redis, behind nginx:
+// clients are led to them in turn, requests too, and `restart` and `kill` are done to all of them.
 "use strict";
 
 const fs = require("node:fs");
@@ -8,10 +10,18 @@ const http = require("node:http");
 const os = require("node:os");
 const path = require("node:path");
 const { parse, fill, fillText, match } = require("./lang");
+const { Cluster } = require("./cluster");
 const { Server, ROOT } = require("./server");
 
 const DEADLINE = 5_000;
 const CLIENTS = { "4.8": "sio48", "4.0": "sio40", "3.1": "sio31" };
+/** What shows how each node counts for itself, with what it counts: of several nodes everybody is led to the first there. */
+const ON_ONE = {
+  "operators/retries.txt": "messages in a minute",
+  "support/rate.txt": "messages in a minute",
+  "widget/guests.txt": "messages in a minute",
+  "widget/rate.txt": "messages in a minute",
+};
 const TRANSPORTS = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 
 /** The promise's value, or an error once the deadline has passed. */
@@ -87,8 +97,9 @@ class Client {
 }
 
 class Play {
-  constructor(io, transports, server) {
-    Object.assign(this, { io, transports, server, vars: new Map(), clients: new Map(), asked: [], got: undefined });
+  constructor(io, transports, server, pins) {
+    Object.assign(this, { io, transports, server, pins, vars: new Map(), clients: new Map(), asked: [], got: undefined });
+    this.turns = { client: 0, request: 0 };
   }
 
   async run(script) {
@@ -117,6 +128,13 @@ class Play {
     return client;
   }
 
+  /** The header that leads to the next node in turn, where there are several. */
+  next(kind) {
+    const turn = this.turns[kind];
+    this.turns[kind] += 1;
+    return this.pins.length ? [this.pins[turn % this.pins.length]] : [];
+  }
+
   set({ name, value, times }) {
     const filled = fill(value, this.vars);
     this.vars.set(name, typeof filled === "string" ? filled.repeat(times) : filled);
@@ -125,7 +143,7 @@ class Play {
   async connect({ client: name, query, headers, auth, refused }) {
     if (this.clients.has(name)) throw new Error("this client is connected already");
     const filled = headers.map(([header, value]) => [header, fillText(value, this.vars)]);
-    const shown = { query: fillText(query, this.vars), headers: filled, auth: fill(auth, this.vars) };
+    const shown = { query: fillText(query, this.vars), headers: [...filled, ...this.next("client")], auth: fill(auth, this.vars) };
     const client = new Client(this.io, this.server.port, this.transports, shown);
     this.clients.set(name, client);
     const message = await client.connected();
@@ -170,7 +188,7 @@ class Play {
   }
 
   async request({ method, path: template, headers, raw, body }) {
-    const filled = Object.fromEntries(headers.map(([name, value]) => [name, fillText(value, this.vars)]));
+    const filled = Object.fromEntries([...headers.map(([name, value]) => [name, fillText(value, this.vars)]), ...this.next("request")]);
     const content = fill(body, this.vars);
     const text = content === undefined || raw ? content : JSON.stringify(content);
     if (body !== undefined && !raw) filled["Content-Type"] ??= "application/json";
@@ -248,12 +266,14 @@ async function playFile(file, io, transports) {
   try {
     const script = parse(fs.readFileSync(file, "utf8"));
     const dialect = path.basename(path.dirname(file));
-    server = await Server.start({ MOUNTS: `${dialect}@${wanted.base || "/"}`, ...script.env });
-    play = new Play(io, transports, server);
+    const env = { MOUNTS: `${dialect}@${wanted.base || "/"}`, ...script.env };
+    server = await (wanted.nodes > 1 ? Cluster.start(wanted.nodes, env) : Server.start(env));
+    const { pins = [] } = server;
+    play = new Play(io, transports, server, onOne(file) ? pins.slice(0, 1) : pins);
     await play.run(script);
     return undefined;
   } catch (error) {
-    const log = server ? `\n--- the end of the server's log\n${server.log.split("\n").slice(-15).join("\n")}` : "";
+    const log = server ? `\n--- the end of the server's log\n${server.tail(15)}` : "";
     return `${path.relative(ROOT, file)}:${error.message}${log}`;
   } finally {
     play?.close();
@@ -262,17 +282,19 @@ async function playFile(file, io, transports) {
 }
 
 function argumentsOf(args) {
-  const wanted = { client: Object.keys(CLIENTS), transport: Object.keys(TRANSPORTS), base: "", files: [] };
+  const wanted = { client: Object.keys(CLIENTS), transport: Object.keys(TRANSPORTS), base: "", nodes: 1, files: [] };
   const known = { client: CLIENTS, transport: TRANSPORTS };
   for (let i = 0; i < args.length; i += 1) {
     const option = /^--(client|transport)$/.exec(args[i])?.[1];
     if (args[i] === "--base") wanted.base = args[(i += 1)] ?? "";
+    else if (args[i] === "--nodes") wanted.nodes = Number(args[(i += 1)]);
     else if (!option) wanted.files.push(path.resolve(args[i]));
     else wanted[option] = (args[(i += 1)] ?? "").split(",");
     for (const value of option ? wanted[option] : []) {
       if (!Object.hasOwn(known[option], value)) throw new Error(`no such ${option}: ${value}`);
     }
   }
+  if (!Number.isInteger(wanted.nodes) || wanted.nodes < 1) throw new Error("--nodes is how many");
   if (!wanted.files.length) {
     const all = path.join(ROOT, "tests/transcripts");
     wanted.files = fs.readdirSync(all, { recursive: true }).filter((name) => name.endsWith(".txt")).sort().map((name) => path.join(all, name));
@@ -280,9 +302,15 @@ function argumentsOf(args) {
   return wanted;
 }
 
+/** What each node counts for itself in this file, if so. */
+const onOne = (file) => ON_ONE[path.relative(path.join(ROOT, "tests/transcripts"), file)];
+
 const wanted = argumentsOf(process.argv.slice(2));
 
 async function main() {
+  for (const file of wanted.nodes > 1 ? wanted.files.filter(onOne) : []) {
+    console.log(`${path.relative(ROOT, file)}: all on one of the nodes, because each counts for itself: ${onOne(file)}`);
+  }
   let passed = 0;
   let failed = 0;
   for (const version of wanted.client) {

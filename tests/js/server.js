@@ -55,6 +55,11 @@ class Server {
     await this.#spawn();
   }
 
+  /** The last lines that it logged. */
+  tail(lines) {
+    return this.log.split("\n").slice(-lines).join("\n");
+  }
+
   /** Ends it and removes its data. */
   async close() {
     await this.#end("SIGKILL");
