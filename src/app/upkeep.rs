@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Node;
 use crate::config::Presence;
 use crate::domain::desk::{Desk, Watch};
+use crate::domain::entry::Entry;
+use crate::domain::error::Error;
+use crate::domain::time::Timestamp;
 
 /// How often slots and queues are checked.
 const REPAIR_EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +29,12 @@ const LOGINS_EVERY: Duration = Duration::from_secs(4);
 const HEAL_EVERY_CUT: Duration = Duration::from_secs(1);
 const HEAL_EVERY: u64 = 5;
 
+/// How far the clocks of two nodes may differ, in milliseconds.
+const CLOCKS_MS: i64 = 30_000;
+
+/// How many messages may wait to be noted as delivered to those who look at them.
+const VIEWED: usize = 1_000;
+
 /// In how many looks without a sign of life a node is taken for dead: a few of them may come late.
 const LOOKS: u32 = 5;
 
@@ -35,7 +45,8 @@ pub(super) async fn keep(node: &Node, presence: &Presence) {
         keep_lists(&node.desk),
         keep_logins(&node.desk),
         heal_forever(node),
-        keep_watch(node, presence)
+        keep_watch(node, presence),
+        reach_viewers(node)
     );
 }
 
@@ -81,17 +92,47 @@ async fn heal_forever(node: &Node) {
         return std::future::pending().await;
     }
     let mut due = interval(HEAL_EVERY_CUT);
+    let mut sure_until = node.desk.now();
     for second in 0_u64.. {
-        tokio::select! {
-            _ = due.tick() => {
-                if !node.gateway.is_cut() && !second.is_multiple_of(HEAL_EVERY) {
-                    continue;
-                }
-            }
-            () = node.gateway.lost() => {}
+        let may_lack = tokio::select! {
+            _ = due.tick() => match node.gateway.is_cut() {
+                false if !second.is_multiple_of(HEAL_EVERY) => continue,
+                is_cut => is_cut,
+            },
+            () = node.gateway.lost() => true,
+        };
+        let began = node.desk.now();
+        let healed = async {
+            node.gateway.heal().await?;
+            if may_lack { summon_again(node, sure_until.plus_ms(-CLOCKS_MS)).await } else { Ok(()) }
+        };
+        match healed.await {
+            Ok(()) => sure_until = began,
+            Err(error) => tracing::warn!(%error, "what other nodes did could not be looked for; the next try does the rest"),
         }
-        if let Err(error) = node.gateway.heal().await {
-            tracing::warn!(%error, "entries of other nodes could not be looked for; the next try does the rest");
+    }
+}
+
+/// Summons people of this node to sessions that changed since then, in case the word of it is lost.
+async fn summon_again(node: &Node, since: Timestamp) -> Result<(), Error> {
+    for (person, session, after) in node.desk.recent_participants(since).await? {
+        node.gateway.summon_here(&person, &session, after);
+    }
+    Ok(())
+}
+
+/// New messages reach those who look at their session on this node, whichever node stored them.
+async fn reach_viewers(node: &Node) {
+    let (delivered, mut due) = mpsc::channel(VIEWED);
+    let desk = Arc::clone(&node.desk);
+    node.gateway.tell(move |entry: &Entry| {
+        if entry.body().is_some() && desk.is_viewed(&entry.session) && delivered.try_send(entry.clone()).is_err() {
+            tracing::debug!(session.id = %entry.session, "a message counts as delivered only when its reader says so");
+        }
+    });
+    while let Some(message) = due.recv().await {
+        if let Err(error) = node.desk.deliver_to_viewers(&message).await {
+            tracing::warn!(session.id = %message.session, %error, "a receipt could not be noted");
         }
     }
 }
@@ -109,7 +150,8 @@ async fn keep_logins(desk: &Desk) {
 
 /// Shows that this node lives, notices nodes that do not, and gives the sessions of agents who stay away back to the queue.
 async fn keep_watch(node: &Node, presence: &Presence) {
-    let mut due = interval(presence.lease / LOOKS);
+    let every = presence.lease / LOOKS;
+    let mut due = interval(every);
     // After an outage the others get their time, and looks in a row would take it from them.
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::new(node.is_alone(), LOOKS);
@@ -118,6 +160,10 @@ async fn keep_watch(node: &Node, presence: &Presence) {
         due.tick().await;
         let kept = async {
             node.desk.keep_watch(&mut watch).await?;
+            let (now, (has_others, looks)) = (node.desk.now(), watch.others());
+            let silence = every * (looks + 1);
+            let since = now.plus_ms(-i64::try_from(silence.as_millis()).unwrap_or(0));
+            node.gateway.see_others(now, has_others, (looks > 1).then_some(since));
             node.desk.requeue_of_absent(grace).await
         };
         if let Err(error) = kept.await {

@@ -15,17 +15,42 @@ pub enum News {
     Ahead(SessionId, u64),
     /// Word of the session comes from now on: what was stored before may have come without.
     Followed(SessionId),
-    /// The person with this key takes part in the session since the entry with this number, or does no longer.
-    Summons {
-        /// The person.
-        person: Arc<str>,
-        /// The session.
-        session: SessionId,
-        /// The entry.
-        after: u64,
-    },
+    /// Another node asks for something.
+    Asked(Command),
     /// Word of any session may have been lost.
     Lost,
+}
+
+/// What a node asks of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Summon the person with this key to the session, in which it takes part since this entry, or does no longer.
+    Summon {
+        /// The session.
+        session: SessionId,
+        /// The number of the entry.
+        after: u64,
+        /// The person.
+        person: Arc<str>,
+    },
+    /// Remember that a page's socket is gone, which had got everything up to this entry.
+    Remember {
+        /// The session.
+        session: SessionId,
+        /// The number of the entry.
+        cursor: u64,
+        /// The page.
+        page: Arc<str>,
+    },
+    /// Send a signal that follows an entry, when that is delivered.
+    Follow {
+        /// The session.
+        session: SessionId,
+        /// The number of the entry.
+        after: u64,
+        /// The signal, as the node that asks has packed it.
+        packet: Arc<str>,
+    },
 }
 
 /// Hears of entries. Must return at once.
@@ -36,9 +61,8 @@ pub trait SessionBus: Send + Sync + 'static {
     /// Tells all listeners, the publisher's own included. Neither blocks nor fails.
     fn publish(&self, entry: Arc<Entry>);
 
-    /// Tells all listeners that the person with this key takes part in the session since the entry numbered `after`, or does no longer. As
-    /// [`SessionBus::publish`].
-    fn summon(&self, person: &str, session: &SessionId, after: u64);
+    /// Asks all other nodes for something; what cannot be said now is lost. Neither blocks nor fails.
+    fn ask(&self, _command: Command) {}
 
     /// Adds a listener for as long as the bus lives.
     fn listen(&self, listener: Listener);
@@ -73,10 +97,6 @@ impl LocalBus {
 impl SessionBus for LocalBus {
     fn publish(&self, entry: Arc<Entry>) {
         self.tell(&News::Entry(entry));
-    }
-
-    fn summon(&self, person: &str, session: &SessionId, after: u64) {
-        self.tell(&News::Summons { person: person.into(), session: session.clone(), after });
     }
 
     fn listen(&self, listener: Listener) {

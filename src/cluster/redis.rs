@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use super::bus::{Listener, LocalBus, News, SessionBus};
+use super::bus::{Command, Listener, LocalBus, News, SessionBus};
 use super::driver::Signals;
 use super::link::{AGAIN, Heard, Link, Traffic};
 use crate::domain::entry::Entry;
@@ -24,8 +24,8 @@ const WAITING: usize = 10_000;
 enum Word {
     /// The session's log goes up to this number.
     Ahead(SessionId, u64),
-    /// The person takes part in the session since the entry with this number, or no longer.
-    Summons(String, SessionId, u64),
+    /// Something for the other nodes to do.
+    Asked(Command),
 }
 
 /// What channels are called.
@@ -84,9 +84,8 @@ impl SessionBus for RedisBus {
         self.say(word);
     }
 
-    fn summon(&self, person: &str, session: &SessionId, after: u64) {
-        self.local.summon(person, session, after);
-        self.say(Word::Summons(person.to_owned(), session.clone(), after));
+    fn ask(&self, command: Command) {
+        self.say(Word::Asked(command));
     }
 
     fn listen(&self, listener: Listener) {
@@ -122,8 +121,8 @@ async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Rec
                     *last = seq.max(*last);
                 }
                 Some(Word::Ahead(..)) => drop(link.traffic.unsaid.fetch_add(1, Ordering::Relaxed)),
-                Some(Word::Summons(person, session, after)) => {
-                    if !link.publish(&names.commands, format!("{VERSION} {node} summon {session} {after} {person}")).await {
+                Some(Word::Asked(command)) => {
+                    if !link.publish(&names.commands, format!("{VERSION} {node} {}", written(&command))).await {
                         link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -151,7 +150,11 @@ fn listener(local: &Arc<LocalBus>, names: &Names, node: &Arc<str>) -> super::lin
             Heard::Subscribed(channel) => session(&channel).map(News::Followed),
             Heard::Message(channel, said) => std::str::from_utf8(&said).ok().and_then(|said| {
                 let said = foreign(said, &node)?;
-                if channel == names.commands { summons(said) } else { Some(News::Ahead(session(&channel)?, said.parse().ok()?)) }
+                if channel == names.commands {
+                    read(said).map(News::Asked)
+                } else {
+                    Some(News::Ahead(session(&channel)?, said.parse().ok()?))
+                }
             }),
         };
         if let Some(news) = news {
@@ -166,10 +169,26 @@ fn foreign<'s>(said: &'s str, node: &str) -> Option<&'s str> {
     (from != node).then_some(rest)
 }
 
-fn summons(said: &str) -> Option<News> {
-    let mut parts = said.strip_prefix("summon ")?.splitn(3, ' ');
-    let (session, after, person) = (SessionId::stored(parts.next()?), parts.next()?.parse().ok()?, parts.next()?);
-    Some(News::Summons { person: person.into(), session, after })
+/// A command as it is said: what, the session, a number, and what else it takes, which may hold anything.
+fn written(command: &Command) -> String {
+    match command {
+        Command::Summon { session, after, person } => format!("summon {session} {after} {person}"),
+        Command::Remember { session, cursor, page } => format!("remember {session} {cursor} {page}"),
+        Command::Follow { session, after, packet } => format!("follow {session} {after} {packet}"),
+    }
+}
+
+/// The command that was said so; `None` where it is not known.
+fn read(said: &str) -> Option<Command> {
+    let mut parts = said.splitn(4, ' ');
+    let (what, session, number, rest) =
+        (parts.next()?, SessionId::stored(parts.next()?), parts.next()?.parse().ok()?, parts.next()?.into());
+    match what {
+        "summon" => Some(Command::Summon { session, after: number, person: rest }),
+        "remember" => Some(Command::Remember { session, cursor: number, page: rest }),
+        "follow" => Some(Command::Follow { session, after: number, packet: rest }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -182,10 +201,16 @@ mod tests {
         for odd in ["1 own 7", "2 other 7", "1 other", "1", "", "17 other 7", "1  7x"] {
             assert!(foreign(odd, "own").is_none_or(|rest| rest.parse::<u64>().is_err()), "{odd}");
         }
-        let Some(News::Summons { person, session, after }) = summons("summon s 7 rooms:a b  c") else { panic!("a summons") };
-        assert_eq!((&*person, session.as_str(), after), ("rooms:a b  c", "s", 7));
+        let (session, person) = (SessionId::stored("s"), Arc::from("rooms:a b  c"));
+        for command in [
+            Command::Summon { session: session.clone(), after: 7, person },
+            Command::Remember { session: session.clone(), cursor: 0, page: "".into() },
+            Command::Follow { session, after: u64::MAX, packet: r#"{"a": 1}"#.into() },
+        ] {
+            assert_eq!(read(&written(&command)), Some(command));
+        }
         for odd in ["summon s x rooms:a", "summon s 7", "summon", "", "leave s 7 rooms:a"] {
-            assert!(summons(odd).is_none(), "{odd}");
+            assert_eq!(read(odd), None, "{odd}");
         }
     }
 }

@@ -202,8 +202,8 @@ pub trait Store: Attachments + Presences {
     async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError>;
 
     /// Notes that the message reached this person, or that he read it, which implies it. The first time of each stays. Answers the message as it
-    /// is then, or `None` where there is no such message.
-    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError>;
+    /// is then, and whether this changed it, or `None` where there is no such message.
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<(Entry, bool)>, StoreError>;
 
     /// Changes a message as this entry of its session's log says, unless it is deleted, or the entry is no deletion and the message reflects a
     /// later change. So a deletion counts wherever it stands among changes that race it. The texts of a deleted

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cluster::bus::{Command, SessionBus};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
@@ -13,11 +14,28 @@ const GENERATION: usize = 10_000;
 /// A session, and whose page it was.
 type Page = (SessionId, Arc<str>);
 
-/// The memory of a node.
+/// For how long a page whose node died without a word may have missed entries before that was noticed, in milliseconds.
+const UNNOTICED_MS: i64 = 10_000;
+
+/// For how long after the start, or a node's death, pages come back, in milliseconds.
+const COMING_BACK_MS: i64 = 600_000;
+
+/// The memory of a node, which the others share as far as word of it reaches them.
 pub(super) struct Departed {
     /// When this process began. What is stored later, no earlier socket has seen.
     pub(super) started: Timestamp,
+    bus: Arc<dyn SessionBus>,
+    company: Mutex<Company>,
     generations: Mutex<Generations>,
+}
+
+/// The other nodes, as they were seen last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Company {
+    /// When; `None` while there are no others.
+    seen_at: Option<Timestamp>,
+    /// Since when one of them shows no sign of life.
+    silent_since: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -27,12 +45,35 @@ struct Generations {
 }
 
 impl Departed {
-    pub(super) fn new(started: Timestamp) -> Self {
-        Self { started, generations: Mutex::default() }
+    pub(super) fn new(started: Timestamp, bus: Arc<dyn SessionBus>) -> Self {
+        Self { started, bus, company: Mutex::default(), generations: Mutex::default() }
+    }
+
+    /// Notes how it stands with other nodes: whether there are any, and since when one of them is silent.
+    pub(super) fn see(&self, now: Timestamp, has_others: bool, silent_since: Option<Timestamp>) {
+        let mut company = self.company.lock().unwrap_or_else(PoisonError::into_inner);
+        company.seen_at = has_others.then_some(now);
+        let lately = company.silent_since.filter(|since| now.since(*since) < COMING_BACK_MS);
+        company.silent_since = silent_since.or(lately);
+    }
+
+    /// From when on a page that nobody knows may have missed entries. Alone, it is from before this process. Among other nodes it was at one that
+    /// died, lately or just now; or this process has just replaced it.
+    pub(super) fn unknown_since(&self) -> Timestamp {
+        let company = *self.company.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = company.seen_at.filter(|now| now.since(self.started) > COMING_BACK_MS) else { return self.started };
+        let unnoticed = now.plus_ms(-UNNOTICED_MS);
+        company.silent_since.map_or(unnoticed, |since| since.min(unnoticed)).max(self.started)
+    }
+
+    /// Notes, on every node, how far a page's socket was delivered when it went.
+    pub(super) fn remember(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
+        self.note(session, page, cursor);
+        self.bus.ask(Command::Remember { session: session.clone(), cursor, page: Arc::clone(page) });
     }
 
     /// Notes how far a page's socket was delivered when it went; the farthest counts, whichever of several sockets goes last.
-    pub(super) fn remember(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
+    pub(super) fn note(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if generations.young.len() >= GENERATION {
             generations.old = mem::take(&mut generations.young);
@@ -53,10 +94,27 @@ impl Departed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::bus::LocalBus;
+
+    #[test]
+    fn a_page_that_nobody_knows_was_at_a_node_that_is_gone() {
+        let departed = Departed::new(Timestamp(1_000), Arc::new(LocalBus::default()));
+        assert_eq!(departed.unknown_since(), Timestamp(1_000));
+        let late = Timestamp(1_000 + 2 * COMING_BACK_MS);
+        departed.see(late, false, None);
+        assert_eq!(departed.unknown_since(), Timestamp(1_000), "there was only an earlier process");
+        departed.see(late, true, None);
+        assert_eq!(departed.unknown_since(), late.plus_ms(-UNNOTICED_MS));
+        departed.see(late, true, Some(late.plus_ms(-60_000)));
+        departed.see(late.plus_ms(5_000), true, None);
+        assert_eq!(departed.unknown_since(), late.plus_ms(-60_000), "its pages still come back");
+        departed.see(late.plus_ms(COMING_BACK_MS), true, None);
+        assert_eq!(departed.unknown_since(), late.plus_ms(COMING_BACK_MS - UNNOTICED_MS));
+    }
 
     #[test]
     fn the_latest_pages_are_remembered_and_memory_is_bounded() {
-        let (departed, session) = (Departed::new(Timestamp(0)), SessionId::random());
+        let (departed, session) = (Departed::new(Timestamp(0), Arc::new(LocalBus::default())), SessionId::random());
         let page = |n: usize| Arc::from(n.to_string());
         for n in 0..3 * GENERATION {
             departed.remember(&session, &page(n), n as u64);

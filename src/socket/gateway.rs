@@ -3,14 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use socketioxide::operators::BroadcastOperators;
 
-use super::SocketIo;
 use super::conn::{own_room, room};
 use super::mount::Sockets;
 use super::outlet::EmitErrors;
 use super::roster::Roster;
 use super::tails::Tails;
-use crate::cluster::bus::{News, SessionBus};
+use super::{Adapter, SocketIo};
+use crate::cluster::bus::{Command, News, SessionBus};
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
 use crate::domain::error::StoreError;
@@ -42,13 +45,14 @@ impl Gateway {
     /// earlier process has seen.
     pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Arc<Self> {
         let tails = Arc::new(Tails::new(store, Arc::clone(&bus), started));
-        let roster = Arc::new(Roster::default());
-        let heard = (Arc::clone(&tails), Arc::clone(&roster));
-        bus.listen(Box::new(move |news| match news {
-            News::Summons { person, session, after } => heard.1.summon(&person, &session, after),
-            news => heard.0.hear(news),
+        let gateway = Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster: Arc::default() });
+        let hearing = Arc::downgrade(&gateway);
+        gateway.bus.listen(Box::new(move |news| {
+            if let Some(gateway) = hearing.upgrade() {
+                gateway.hear(news);
+            }
         }));
-        Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster })
+        gateway
     }
 
     /// How often sending to a socket failed.
@@ -73,6 +77,48 @@ impl Gateway {
     /// Whether there are other nodes of which no word comes now.
     pub fn is_cut(&self) -> bool {
         self.bus.is_cut()
+    }
+
+    /// Tells the gateway, once, who is told of each entry that is delivered on this node; must return at once.
+    pub fn tell(&self, told: impl Fn(&Entry) + Send + Sync + 'static) {
+        if self.tails.told().set(Box::new(told)).is_err() {
+            tracing::error!("somebody is told of entries already");
+        }
+    }
+
+    /// Notes how it stands with other nodes: whether there are any, and since when one of them is silent.
+    pub fn see_others(&self, now: Timestamp, has_others: bool, silent_since: Option<Timestamp>) {
+        self.tails.memory().see(now, has_others, silent_since);
+    }
+
+    /// Summons the person with this key on this node alone.
+    pub fn summon_here(&self, person: &str, session: &SessionId, after: u64) {
+        self.roster.summon(person, session, after);
+    }
+
+    fn floors(&self) -> &[Floor] {
+        self.floors.get().map_or(&[], Vec::as_slice)
+    }
+
+    fn hear(&self, news: News) {
+        match news {
+            News::Asked(Command::Summon { session, after, person }) => self.roster.summon(&person, &session, after),
+            News::Asked(Command::Follow { session, after, packet }) => match serde_json::from_str(&packet) {
+                Ok(packet) => {
+                    self.tails.wake(&session, after);
+                    self.follow(&session, packet);
+                }
+                Err(error) => tracing::debug!(%error, "a signal of a node of another version was passed over"),
+            },
+            news => self.tails.hear(news),
+        }
+    }
+
+    /// Sends a signal to the sockets of this node when the entries are delivered that it follows.
+    fn follow(&self, session: &SessionId, packet: Packet) {
+        let floors = Arc::clone(&self.floors);
+        let send = move || packet.send(floors.get().map_or(&[], Vec::as_slice));
+        self.tails.afterwards(session, Box::new(send));
     }
 
     pub(super) fn roster(&self) -> &Arc<Roster> {
@@ -100,36 +146,77 @@ impl Announce for Gateway {
     fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
         // Whoever also listens to the session gets the message itself first.
         let (Signal::Said { entry, .. } | Signal::Receipt { message: entry, .. }) = &signal else {
-            return send(&self.floors, to, &signal, origin);
+            return self.floors().iter().for_each(|floor| floor.send(to, &signal, origin));
         };
-        let session = entry.session.clone();
-        let (floors, to, origin) = (Arc::clone(&self.floors), to.to_vec(), origin.cloned());
-        self.tails.afterwards(&session, Box::new(move || send(&floors, &to, &signal, origin.as_ref())));
+        for (floor, n) in self.floors().iter().zip(0..) {
+            let Some(packet) = Packet::of(floor, n, to, &signal, origin) else { continue };
+            if !floor.is_alone {
+                self.bus.ask(Command::Follow { session: entry.session.clone(), after: entry.seq(), packet: packet.packed().into() });
+            }
+            self.follow(&entry.session, packet);
+        }
     }
 
     fn summon(&self, person: &str, session: &SessionId, after: u64) {
-        self.bus.summon(person, session, after);
+        self.roster.summon(person, session, after);
+        self.bus.ask(Command::Summon { session: session.clone(), after, person: person.into() });
     }
 }
 
-/// Sends a signal to the audiences on every floor whose contract has a word for it, at once, so that what a connection says first is heard first
-/// and whoever joins later does not hear it.
-fn send(floors: &OnceLock<Vec<Floor>>, to: &[Audience], signal: &Signal, origin: Option<&ConnId>) {
-    for floor in floors.get().into_iter().flatten() {
-        let Some(frame) = floor.dialect.signal_frame(signal) else { continue };
-        let Some(everybody) = floor.io.of(&floor.namespace) else { continue };
-        let mut others = everybody.within(to.iter().map(room).collect::<Vec<_>>());
-        if let Some(origin) = origin {
-            others = others.except(own_room(origin));
-        }
-        if floor.is_alone {
-            others = others.local();
-        }
-        // The sockets of this node are served without waiting; what would have to wait is best effort, and dropped.
-        match others.emit(frame.event, &*frame.payload).now_or_never() {
-            Some(Ok(())) => {}
-            Some(Err(error)) => tracing::debug!(event = frame.event, %error, "a signal did not reach every socket"),
-            None => tracing::debug!(event = frame.event, "a signal was dropped"),
+impl Floor {
+    /// Sends a signal to the audiences, on every node, if the contract has a word for it. At once, so that what a connection says first is heard
+    /// first and whoever joins later does not hear it.
+    fn send(&self, to: &[Audience], signal: &Signal, origin: Option<&ConnId>) {
+        let Some(frame) = self.dialect.signal_frame(signal) else { return };
+        let Some(others) = self.others(to.iter().map(room).collect(), origin.map(own_room)) else { return };
+        let others = if self.is_alone { others.local() } else { others };
+        emit(others, frame.event, &frame.payload);
+    }
+
+    fn others(&self, rooms: Vec<String>, except: Option<String>) -> Option<BroadcastOperators<Adapter>> {
+        let others = self.io.of(&self.namespace)?.within(rooms);
+        Some(match except {
+            Some(except) => others.except(except),
+            None => others,
+        })
+    }
+}
+
+/// The sockets of this node are served without waiting; what would have to wait is best effort, and dropped.
+fn emit(others: BroadcastOperators<Adapter>, event: &str, payload: &RawValue) {
+    match others.emit(event, payload).now_or_never() {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(event, %error, "a signal did not reach every socket"),
+        None => tracing::debug!(event, "a signal was dropped"),
+    }
+}
+
+/// A signal that follows an entry, packed for other nodes, which know the floors by the same numbers.
+#[derive(Serialize, Deserialize)]
+struct Packet {
+    floor: usize,
+    rooms: Vec<String>,
+    except: Option<String>,
+    event: String,
+    payload: Box<RawValue>,
+}
+
+impl Packet {
+    fn of(floor: &Floor, n: usize, to: &[Audience], signal: &Signal, origin: Option<&ConnId>) -> Option<Self> {
+        let frame = floor.dialect.signal_frame(signal)?;
+        let (rooms, except) = (to.iter().map(room).collect(), origin.map(own_room));
+        Some(Self { floor: n, rooms, except, event: frame.event.to_owned(), payload: (*frame.payload).to_owned() })
+    }
+
+    /// Cannot fail: there are texts and numbers only.
+    fn packed(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Sends it to the sockets of this node.
+    fn send(self, floors: &[Floor]) {
+        if let Some(others) = floors.get(self.floor).and_then(|floor| floor.others(self.rooms, self.except)) {
+            emit(others.local(), &self.event, &self.payload);
         }
     }
 }

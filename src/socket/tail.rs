@@ -2,8 +2,8 @@
 //! gets an entry at or below it; one whose buffer is full is fed from the store when it drains. Reads the store, writes nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +54,9 @@ pub(super) enum Command {
     LeaveIfOver(ConnId, oneshot::Sender<bool>),
 }
 
+/// Who is told of each entry that is delivered on this node; must return at once.
+pub(super) type Told = OnceLock<Box<dyn Fn(&Entry) + Send + Sync>>;
+
 /// A socket as tails know it.
 pub(super) struct Listener {
     pub(super) conn: ConnId,
@@ -94,6 +97,7 @@ pub(super) struct Tail {
     store: Arc<dyn Store>,
     hint: Arc<Hint>,
     departed: Arc<Departed>,
+    told: Arc<Told>,
     /// What the log says after the last entry delivered; `None` until a first look into the store succeeds.
     delivered: Option<Head>,
     /// Whether the store failed to answer at the last try.
@@ -102,8 +106,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>, departed: Arc<Departed>) -> Self {
-        Self { session, store, hint, departed, delivered: None, store_is_away: false, members: HashMap::new() }
+    pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>, departed: Arc<Departed>, told: Arc<Told>) -> Self {
+        Self { session, store, hint, departed, told, delivered: None, store_is_away: false, members: HashMap::new() }
     }
 
     /// Works until no socket is left and the registry agrees to forget this tail.
@@ -176,29 +180,23 @@ impl Tail {
         }
     }
 
-    /// Reads from the store and delivers everything up to `seq`, and beyond it what is there.
+    /// Reads from the store and delivers everything up to `seq`, and beyond it what is there; what the store does not tell now, soon.
     async fn catch_up_to(&mut self, seq: u64) {
-        while let Some(delivered) = self.delivered.filter(|d| d.seq < seq) {
+        if self.delivered.is_some_and(|d| d.seq < seq) {
             self.hint.raise(seq);
+            self.catch_up_with(seq).await;
+        }
+    }
+
+    /// The same once, up to what a client has seen on another node before word of it came here: cursors do not go back. It may say more than
+    /// there is.
+    async fn catch_up_with(&mut self, seen: u64) {
+        while let Some(delivered) = self.delivered.filter(|d| d.seq < seen) {
             let Some(missing) = self.read_after(delivered.seq, GAP_BATCH).await else { return };
             for entry in &missing {
                 self.deliver(entry);
             }
         }
-    }
-
-    /// Delivers what a client has seen on another node before word of it came here: cursors do not go back. It may say more than there is.
-    async fn catch_up_with(&mut self, seen: u64) -> Result<(), StoreError> {
-        while let Some(delivered) = self.delivered.filter(|d| d.seq < seen) {
-            let missing = self.store.list_entries(&self.session, delivered.seq, GAP_BATCH).await?;
-            if missing.is_empty() {
-                break;
-            }
-            for entry in &missing {
-                self.deliver(entry);
-            }
-        }
-        Ok(())
     }
 
     /// Entries after `seq`; `None` where the store does not answer, or has none.
@@ -217,6 +215,9 @@ impl Tail {
     /// Delivers the next entry to every socket that is level. Its payload is encoded once for each contract, and kind of reader in it.
     fn deliver(&mut self, entry: &Entry) {
         let before = self.delivered.replace(entry.head).map(|d| d.seq);
+        if let Some(told) = self.told.get() {
+            told(entry);
+        }
         let mut frames: Vec<((&'static str, Reader), Option<Frame>)> = Vec::new();
         self.members.retain(|_, member| {
             if Some(member.cursor) != before || !member.pending.is_empty() {
@@ -274,8 +275,14 @@ impl Tail {
         known: Session,
         (start, history, pages): (Start, u32, &[Arc<str>]),
     ) -> Result<(Joined, Vec<Entry>, (Session, u64)), StoreError> {
-        if let Start::After(seen) = start {
-            self.catch_up_with(seen).await?;
+        let seen = match start {
+            Start::After(seen) => Some(seen),
+            Start::LeftOff | Start::Again { .. } => self.known(pages),
+            Start::Now | Start::Latest | Start::Behind(_) => None,
+        };
+        self.catch_up_with(seen.unwrap_or(0)).await;
+        if self.store_is_away {
+            return Err(StoreError::Unavailable("it did not answer the tail".into()));
         }
         let head = match self.delivered {
             Some(head) => head,
@@ -324,7 +331,8 @@ impl Tail {
             return Ok(cursor.min(head));
         }
         let recent = self.store.list_entries(&self.session, head.saturating_sub(LEFT_OFF_LIMIT.into()), LEFT_OFF_LIMIT).await?;
-        let unseen = recent.iter().find(|e| e.at >= self.departed.started);
+        let since = self.departed.unknown_since();
+        let unseen = recent.iter().find(|e| e.at >= since);
         Ok(unseen.map_or(head, |e| (e.seq() - 1).min(head)))
     }
 

@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::departed::Departed;
-use super::tail::{Command, Hint, Joining, Listener, Tail};
-use crate::cluster::bus::{News, SessionBus};
+use super::tail::{Command, Hint, Joining, Listener, Tail, Told};
+use crate::cluster::bus::{Command as Asked, News, SessionBus};
 use crate::dialect::{Admission, Joined};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, StoreError};
@@ -26,6 +26,7 @@ pub(super) struct Tails {
     memory: Arc<Departed>,
     live: Mutex<HashMap<SessionId, Handle>>,
     bus: Arc<dyn SessionBus>,
+    told: Arc<Told>,
     /// Told when word may have been lost.
     lost: Notify,
 }
@@ -39,7 +40,14 @@ struct Handle {
 impl Tails {
     /// Tails of a process that began at `started`.
     pub(super) fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Self {
-        Self { store, memory: Arc::new(Departed::new(started)), live: Mutex::default(), bus, lost: Notify::new() }
+        Self {
+            store,
+            memory: Arc::new(Departed::new(started, Arc::clone(&bus))),
+            live: Mutex::default(),
+            bus,
+            lost: Notify::new(),
+            told: Arc::default(),
+        }
     }
 
     /// Passes on what is heard on the bus to the tail that it is for, if this node has it. Never blocks.
@@ -53,12 +61,23 @@ impl Tails {
                 }
             }
             News::Lost => self.lost.notify_one(),
-            News::Summons { .. } => {}
+            News::Asked(Asked::Remember { session, cursor, page }) => self.memory.note(&session, &page, cursor),
+            News::Asked(Asked::Summon { .. } | Asked::Follow { .. }) => {}
         }
     }
 
+    /// How far pages were delivered whose sockets have gone.
+    pub(super) fn memory(&self) -> &Departed {
+        &self.memory
+    }
+
+    /// Who is told of each entry that is delivered.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// Has a tail read up to this number, unless it is there.
-    fn wake(&self, session: &SessionId, seq: u64) {
+    pub(super) fn wake(&self, session: &SessionId, seq: u64) {
         let Some(handle) = self.live().get(session).cloned() else { return };
         if handle.hint.reached().is_none_or(|reached| reached < seq) {
             handle.hint.raise(seq);
@@ -149,7 +168,8 @@ impl Tails {
         let handle = Handle { commands, hint: Arc::default() };
         live.insert(session.clone(), handle.clone());
         self.bus.follow(session);
-        let tail = Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint), Arc::clone(&self.memory));
+        let tail =
+            Tail::new(session.clone(), Arc::clone(&self.store), Arc::clone(&handle.hint), Arc::clone(&self.memory), Arc::clone(&self.told));
         let (tails, session) = (Arc::clone(self), session.clone());
         let running = tail.run(receiver, {
             let session = session.clone();

@@ -14,6 +14,8 @@ const { Cluster } = require("./cluster");
 const { Server, ROOT } = require("./server");
 
 const DEADLINE = 5_000;
+/** How long a signal may take from one node to another, in milliseconds. */
+const CROSSING = 25;
 const CLIENTS = { "4.8": "sio48", "4.0": "sio40", "3.1": "sio31" };
 /** What shows how each node counts for itself, with what it counts: of several nodes everybody is led to the first there. */
 const ON_ONE = {
@@ -105,6 +107,7 @@ class Play {
   async run(script) {
     for (const step of script.steps) {
       try {
+        await this.crossing(step);
         await this[step.kind](step);
       } catch (error) {
         throw new Error(`${step.line}: ${step.text}\n    ${error.message}`);
@@ -115,6 +118,17 @@ class Play {
     } catch (error) {
       throw new Error(`at the end\n    ${error.message}`);
     }
+  }
+
+  /**
+   * Where somebody else does something now, what was told before has reached all nodes: people are slower than that, and a signal that comes
+   * with the next step is one that nobody waits for.
+   */
+  async crossing({ kind, client }) {
+    if (wanted.nodes < 2 || !["connect", "disconnect", "emit", "request"].includes(kind)) return;
+    const actor = client ?? kind;
+    if (this.actor !== undefined && this.actor !== actor) await new Promise((resolve) => setTimeout(resolve, CROSSING));
+    this.actor = actor;
   }
 
   close() {

@@ -179,7 +179,6 @@ impl Desk {
             let signal = Signal::Said { session: Arc::new(session.clone()), entry: Arc::clone(entry) };
             self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
         }
-        self.deliver_to_viewers(session, entry).await;
         let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
         if let Err(error) = mended.and(self.touch(session, entry).await) {
             tracing::warn!(session.id = %session.id, %error, "a message is stored, but its session's document could not follow");

@@ -11,7 +11,7 @@ use crate::domain::ids::{AccountId, AgentId, ConnId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
-use crate::domain::store::Appended;
+use crate::domain::store::{Appended, SessionQuery};
 use crate::domain::time::Timestamp;
 use crate::domain::topic::{SessionKind, Topic};
 
@@ -202,6 +202,25 @@ impl Desk {
             Overview { session, people, last }
         };
         Ok(sessions.into_iter().zip(lasts).map(overview).collect())
+    }
+
+    /// Who takes part in the sessions of several people that changed last, since this moment: his key, the session, and the entry since which he
+    /// does. For a node that may have missed a summons.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn recent_participants(&self, since: Timestamp) -> Result<Vec<(String, SessionId, u64)>, Error> {
+        let mut recent = Vec::new();
+        for realm in Realm::ALL.into_iter().filter(|r| r.has_participants()) {
+            let changed = SessionQuery { since: Some(since), open_only: true, ..SessionQuery::of(realm, LIST_LIMIT) };
+            for session in self.store.list_sessions(&changed).await?.sessions {
+                let assigned = if session.assignment > 0 { self.assigned_at(&session.id).await? } else { 0 };
+                let began = u64::from(session.topic.as_ref().is_some_and(|t| t.first_line().is_some()));
+                let after = |p: &Person| if session.is_of_agent(p) { assigned } else { began };
+                recent.extend(session.participants.iter().map(|p| (p.key(), session.id.clone(), after(p))));
+            }
+        }
+        Ok(recent)
     }
 
     /// Tells those whom it concerns that somebody else answers a session of several people, or nobody any more; connections join and leave it.

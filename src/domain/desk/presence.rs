@@ -37,6 +37,11 @@ impl Watch {
         Self { is_alone, patience, seen: HashMap::new() }
     }
 
+    /// Whether there are other nodes, and for how many looks one of them has shown nothing new.
+    pub fn others(&self) -> (bool, u32) {
+        (!self.seen.is_empty(), self.seen.values().map(|(_, looks)| *looks).max().unwrap_or(0))
+    }
+
     /// The nodes that are dead, as far as it is known by now.
     fn dead(&mut self, own: &NodeId, nodes: Vec<(NodeId, u64)>) -> Vec<NodeId> {
         let mut before = std::mem::take(&mut self.seen);

@@ -73,7 +73,11 @@ impl Desk {
         person: &Person,
         (is_read, origin): (bool, Option<&ConnId>),
     ) -> Result<(), Error> {
-        let Some(message) = self.store.note_receipt(&message.id, person, self.now(), is_read).await? else { return Ok(()) };
+        let Some((message, is_new)) = self.store.note_receipt(&message.id, person, self.now(), is_read).await? else { return Ok(()) };
+        // What somebody says himself is passed on each time; what follows from his looking at a session, on whichever nodes, once.
+        if origin.is_none() && !is_new {
+            return Ok(());
+        }
         let people = session.participants.iter().map(|p| Audience::Person(p.key().into()));
         let to: Vec<Audience> = people.chain([Audience::Session(session.id.clone())]).collect();
         let signal = Signal::Receipt { message: Arc::new(message), reader: person.clone(), is_read };
@@ -100,16 +104,23 @@ impl Desk {
         Ok(())
     }
 
-    /// A new message counts as delivered to those who look at its session on this node. Failures are for the log alone.
-    pub(super) async fn deliver_to_viewers(&self, session: &Session, message: &Entry) {
+    /// Whether somebody looks at the session over a connection to this node.
+    pub fn is_viewed(&self, session: &SessionId) -> bool {
+        self.viewers.of.lock().unwrap_or_else(PoisonError::into_inner).contains_key(session)
+    }
+
+    /// A new message counts as delivered to those who look at its session on this node.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn deliver_to_viewers(&self, message: &Entry) -> Result<(), Error> {
+        let Some(session) = self.store.find_session(&message.session).await? else { return Ok(()) };
         for viewer in self.viewers.of(&session.id) {
-            if is_by(message, &viewer) || !session.has(&viewer) {
-                continue;
-            }
-            if let Err(error) = self.reach(session, message, &viewer, (false, None)).await {
-                tracing::warn!(session.id = %session.id, %error, "a receipt could not be noted");
+            if !is_by(message, &viewer) && session.has(&viewer) {
+                self.reach(&session, message, &viewer, (false, None)).await?;
             }
         }
+        Ok(())
     }
 
     /// How many messages of others, which they have not taken back, the caller has not read, in each of his open sessions and in their order. Admins, who are not expected to read

@@ -124,6 +124,13 @@ impl Desk {
         Ok(())
     }
 
+    /// The number of the log's last change of who answers; 0 before the first.
+    pub(super) async fn assigned_at(&self, session: &SessionId) -> Result<u64, Error> {
+        let head = self.store.head(session).await?;
+        let found = self.first_entry(session, head, |at| at.assignment == head.assignment).await?;
+        Ok(found.filter(|_| head.assignment > 0).map_or(0, |entry| entry.seq()))
+    }
+
     /// The log's last change of who answers: the first entry that counts as many of them as the head does.
     async fn last_assignment(&self, session: &SessionId, head: Head) -> Result<Option<Assignment>, Error> {
         let found = self.first_entry(session, head, |at| at.assignment == head.assignment).await?;

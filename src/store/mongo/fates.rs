@@ -24,16 +24,16 @@ impl Log {
         person: &Person,
         at: Timestamp,
         is_read: bool,
-    ) -> Result<Option<Entry>, StoreError> {
+    ) -> Result<Option<(Entry, bool)>, StoreError> {
         loop {
             let Some(message) = self.find_message(entry).await? else { return Ok(None) };
             let known = &message.fate.receipts;
-            let Some(noted) = shape::with_receipt(known, person, at, is_read) else { return Ok(Some(message)) };
+            let Some(noted) = shape::with_receipt(known, person, at, is_read) else { return Ok(Some((message, false))) };
             let present = if known.is_empty() { Bson::Null } else { receipts(known) };
             let unchanged = doc! { "_id": id(entry.as_str()), "receipts": present };
             let update = doc! { "$set": { "receipts": receipts(&noted) } };
             if self.messages.update_one(unchanged, update).await?.matched_count == 1 {
-                return self.find_message(entry).await;
+                return Ok(self.find_message(entry).await?.map(|message| (message, true)));
             }
             super::commit::pause().await;
         }

@@ -180,7 +180,7 @@ impl Store for Mongo {
         limited("find_message", self.log.find_message(id)).await
     }
 
-    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError> {
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<(Entry, bool)>, StoreError> {
         limited("note_receipt", self.log.note_receipt(id, person, at, is_read)).await
     }
 

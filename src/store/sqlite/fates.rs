@@ -18,12 +18,12 @@ pub(super) fn note_receipt(
     person: &Person,
     at: Timestamp,
     is_read: bool,
-) -> Result<Option<Entry>, StoreError> {
+) -> Result<Option<(Entry, bool)>, StoreError> {
     let Some(message) = find_message(conn, id)? else { return Ok(None) };
-    let Some(receipts) = shape::with_receipt(&message.fate.receipts, person, at, is_read) else { return Ok(Some(message)) };
+    let Some(receipts) = shape::with_receipt(&message.fate.receipts, person, at, is_read) else { return Ok(Some((message, false))) };
     let stored = shape::from_receipts(&receipts).to_string();
     conn.prepare_cached("UPDATE messages SET receipts = ?2 WHERE id = ?1")?.execute(params![id.as_str(), stored])?;
-    find_message(conn, id)
+    Ok(find_message(conn, id)?.map(|message| (message, true)))
 }
 
 /// Changes the message that the entry names, and replaces what its other changes said where it is deleted.

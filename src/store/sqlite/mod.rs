@@ -230,7 +230,7 @@ impl Store for Sqlite {
         self.readers.run(move |conn| entries::find_message(conn, &id)).await
     }
 
-    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<Entry>, StoreError> {
+    async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<(Entry, bool)>, StoreError> {
         let (id, person) = (id.clone(), person.clone());
         self.writer.run(move |conn| fates::note_receipt(conn, &id, &person, at, is_read)).await
     }

@@ -11,7 +11,6 @@ use helpline::cluster::driver::Signals;
 use helpline::dialect;
 use helpline::domain::desk::{Desk, Opening, Ports};
 use helpline::domain::entry::Entry;
-use helpline::domain::ids::SessionId;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 use helpline::domain::time::{Clock as _, SystemClock};
@@ -106,8 +105,6 @@ impl SessionBus for Bus {
             listeners[listener](News::Entry(entry));
         }
     }
-
-    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 
     fn listen(&self, listener: Listener) {
         self.state.lock().expect("the bus").listeners.push(Arc::new(listener));

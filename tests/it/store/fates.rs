@@ -25,7 +25,7 @@ async fn text(store: &dyn Store, session: &SessionId, seq: u64) -> String {
 pub(super) async fn receipts_are_kept_by_reader_and_only_rise(store: Arc<dyn Store>) {
     let said = stored(&*store, message(&SessionId::random(), "hi")).await;
     let note =
-        async |who: &str, ms, is_read| store.note_receipt(&said.id, &reader(who), at(ms), is_read).await.unwrap().unwrap().fate.receipts;
+        async |who: &str, ms, is_read| store.note_receipt(&said.id, &reader(who), at(ms), is_read).await.unwrap().unwrap().0.fate.receipts;
     let receipt = |who: &str, delivered, read: Option<i64>| Receipt {
         realm: Realm::Rooms,
         reader: who.into(),
@@ -39,6 +39,8 @@ pub(super) async fn receipts_are_kept_by_reader_and_only_rise(store: Arc<dyn Sto
     for (ms, is_read) in [(5, true), (6, false)] {
         assert_eq!(note("b", ms, is_read).await.len(), 2);
     }
+    let changed = async |who: &str, is_read| store.note_receipt(&said.id, &reader(who), at(7), is_read).await.unwrap().unwrap().1;
+    assert_eq!((changed("$a.b", true).await, changed("b", false).await), (false, false));
     let kept = store.find_message(&said.id).await.unwrap().unwrap();
     assert_eq!(kept.fate.receipts, [receipt("$a.b", 1, Some(3)), receipt("b", 4, Some(4))]);
     assert_eq!(store.note_receipt(&EntryId::random(), &reader("a"), at(1), true).await.unwrap(), None);
@@ -50,9 +52,10 @@ pub(super) async fn receipts_that_race_are_all_kept(store: Arc<dyn Store>) {
     let said = stored(&*store, message(&SessionId::random(), "hi")).await;
     let notes = (0..40).map(|n| {
         let (store, id) = (store.clone(), said.id.clone());
-        async move { store.note_receipt(&id, &reader(&format!("r{}", n / 2)), at(n), n % 2 == 0).await.unwrap().unwrap() }
+        async move { store.note_receipt(&id, &reader(&format!("r{}", n / 2)), at(n), n % 2 == 0).await.unwrap().unwrap().1 }
     });
-    all(notes).await;
+    let changes = all(notes).await.into_iter().filter(|changed| *changed).count();
+    assert!((20..=40).contains(&changes), "{changes}");
     let receipts = store.find_message(&said.id).await.unwrap().unwrap().fate.receipts;
     assert_eq!((receipts.len(), receipts.iter().filter(|r| r.read_at.is_some()).count()), (20, 20));
 }
