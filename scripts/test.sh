@@ -18,6 +18,7 @@ main() {
   node_modules static
   node_modules tests/js
   has redis-server || apt_install redis-server || die "redis-server is needed for the tests of several nodes"
+  has nginx || apt_install nginx || die "nginx is needed for the transcripts on several nodes"
   has chromium || apt_install chromium || die "chromium is needed for the test of the try-out page"
   services
 
@@ -29,6 +30,7 @@ main() {
   cargo build --quiet || failed+=(build)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js || failed+=(JavaScript)
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --client 4.8 --transport upgrade --base /help/desk || failed+=("JavaScript at a base path")
+  HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --nodes 2 --client 4.8 --transport polling,websocket || failed+=("JavaScript on several nodes")
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/reconnect.js || failed+=(reconnects)
   CHROMIUM="$(command -v chromium)" HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/page.js || failed+=("the try-out page")
 
