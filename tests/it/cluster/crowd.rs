@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,15 +42,16 @@ pub(super) struct Outcome {
 
 /// A message of somebody in the crowd, as one listener heard it.
 pub(super) struct Late {
-    pub(super) said: Instant,
+    pub(super) stored: Instant,
     pub(super) heard: Instant,
     /// Whether both are at home on the same node.
     pub(super) is_local: bool,
 }
 
 impl Late {
+    /// How much later than its author knew that it is stored. He may hear it himself before that.
     pub(super) fn by(&self) -> Duration {
-        self.heard - self.said
+        self.heard.saturating_duration_since(self.stored)
     }
 }
 
@@ -87,12 +89,23 @@ impl Crowd {
         let people = timeout(PATIENCE, self.people.join_all()).await;
         let people = people.unwrap_or_else(|_| panic!("not everything is acknowledged in the end\n{}", nodes.logs()));
         let mut outcome = Outcome { people: Vec::new(), messages: 0, due: 0, lost: 0, doubled: 0, wrong: Vec::new() };
+        let mut ends: HashMap<String, u64> = HashMap::new();
+        for (n, person) in people.iter().enumerate() {
+            if !ends.contains_key(&person.session) {
+                ends.insert(person.session.clone(), nodes.notice(n % 2, &person.session, "the end").await);
+            }
+        }
+        let deadline = Instant::now() + LEVEL;
+        let reading = people.into_iter().map(async |mut person| {
+            person.read_up_to(ends[&person.session], deadline).await;
+            person
+        });
         let mut rooms: HashMap<String, Vec<Person>> = HashMap::new();
-        for person in people {
+        for person in join_all(reading).await {
             rooms.entry(person.session.clone()).or_default().push(person);
         }
-        for (n, (session, people)) in rooms.into_iter().enumerate() {
-            outcome.judge_room(nodes, n % 2, &session, people).await;
+        for (session, people) in rooms {
+            outcome.judge_room(nodes, &session, people).await;
         }
         outcome
     }
@@ -106,19 +119,17 @@ async fn grow(count: &watch::Sender<u64>, more: u64) {
 }
 
 impl Outcome {
-    async fn judge_room(&mut self, nodes: &Nodes, node: usize, session: &str, people: Vec<Person>) {
-        let end = nodes.notice(node, session, "the end").await;
-        let history: Vec<(u64, String)> = nodes.shops[1 - node].history(session).await.iter().map(told).collect();
-        let here: Vec<(u64, String)> = nodes.shops[node].history(session).await.iter().map(told).collect();
+    async fn judge_room(&mut self, nodes: &Nodes, session: &str, people: Vec<Person>) {
+        let history: Vec<(u64, String)> = nodes.shops[0].history(session).await.iter().map(told).collect();
+        let here: Vec<(u64, String)> = nodes.shops[1].history(session).await.iter().map(told).collect();
         self.note(here == history, || format!("the nodes tell different histories of {session}"));
         self.note(history.windows(2).all(|two| two[0].0 < two[1].0), || format!("the history of {session} is in disorder"));
         let stored: HashSet<&str> = history.iter().map(|(_, text)| text.as_str()).collect();
         self.note(stored.len() == history.len(), || format!("a message of {session} is stored twice"));
         self.messages += history.len();
-        let deadline = Instant::now() + LEVEL;
+        // The end itself was said by nobody in the crowd.
         let mut acknowledged = 1;
-        for mut person in people {
-            person.read_up_to(end, deadline).await;
+        for person in people {
             acknowledged += person.acknowledged.len();
             self.judge(&history, &person);
             self.people.push(person);
@@ -135,22 +146,23 @@ impl Outcome {
         self.lost += history.iter().filter(|(seq, text)| !distinct.contains(&(*seq, text.as_str()))).count();
         let is_same = seen.iter().copied().eq(history.iter().map(|(seq, text)| (*seq, text.as_str())));
         self.note(is_same, || format!("{who} saw another conversation than the log holds: {}", difference(history, &seen)));
-        self.note(person.acknowledged.len() == person.said.len(), || format!("{who} said what was never acknowledged"));
+        self.note(person.acknowledged.len() == person.said, || format!("{who} said what was never acknowledged"));
+        let log: HashSet<(u64, &str)> = history.iter().map(|(seq, text)| (*seq, text.as_str())).collect();
         for said in &person.acknowledged {
-            self.note(history.contains(said), || format!("{said:?} of {who} was acknowledged and is not in the log"));
+            self.note(log.contains(&(said.seq, &*said.text)), || format!("{said:?} of {who} was acknowledged and is not in the log"));
         }
     }
 
     /// What each listener heard, in order.
     pub(super) fn lateness(&self) -> Vec<Vec<Late>> {
-        let mut said: HashMap<(&str, &str), (usize, Instant)> = HashMap::new();
+        let mut stored: HashMap<(&str, u64), (usize, Instant)> = HashMap::new();
         for person in &self.people {
-            said.extend(person.said.iter().map(|(text, at)| ((&*person.session, &**text), (person.home, *at))));
+            stored.extend(person.acknowledged.iter().map(|said| ((&*person.session, said.seq), (person.home, said.at))));
         }
         let heard_by = |person: &Person| -> Vec<Late> {
             let heard = person.view.iter().filter_map(|heard| {
-                let (node, at) = said.get(&(&*person.session, &*heard.text))?;
-                Some(Late { said: *at, heard: heard.at, is_local: *node == person.home })
+                let (node, at) = stored.get(&(&*person.session, heard.seq))?;
+                Some(Late { stored: *at, heard: heard.at, is_local: *node == person.home })
             });
             heard.collect()
         };

@@ -54,7 +54,7 @@ pub(super) struct Cuts {
     pub(super) away: Duration,
 }
 
-/// A message as it was received.
+/// A message as it was received, or acknowledged.
 #[derive(Clone, Debug)]
 pub(super) struct Heard {
     pub(super) seq: u64,
@@ -74,10 +74,10 @@ pub(super) struct Person {
     pub(super) id: String,
     /// Which of the two nodes it goes to first.
     pub(super) home: usize,
-    /// Everything it said, when it said it first.
-    pub(super) said: Vec<(String, Instant)>,
-    /// What it was told is stored.
-    pub(super) acknowledged: Vec<(u64, String)>,
+    /// How much it said.
+    pub(super) said: usize,
+    /// What it was told is stored, and when.
+    pub(super) acknowledged: Vec<Heard>,
     /// The messages that it received, in the order in which they came.
     pub(super) view: Vec<Heard>,
     /// How often it was let in.
@@ -113,7 +113,7 @@ impl Person {
             session: session.to_owned(),
             id: id.to_owned(),
             home,
-            said: Vec::new(),
+            said: 0,
             acknowledged: Vec::new(),
             view: Vec::new(),
             visits: 0,
@@ -229,9 +229,8 @@ impl Person {
     }
 
     async fn say_next(&mut self) {
-        let text = format!("{} {}", self.id, self.said.len() + 1);
-        self.said.push((text.clone(), Instant::now()));
-        self.open.push_back(Open { text, asked: None });
+        self.said += 1;
+        self.open.push_back(Open { text: format!("{} {}", self.id, self.said), asked: None });
         self.send_open().await;
     }
 
@@ -264,7 +263,8 @@ impl Person {
             (false, open) => self.postpone(open, &answer),
             (true, Some(at)) => {
                 let open = self.open.remove(at).expect("just found");
-                self.acknowledged.push((answer["seq"].as_u64().expect("a number"), open.text));
+                let seq = answer["seq"].as_u64().expect("a number");
+                self.acknowledged.push(Heard { seq, text: open.text, at: Instant::now() });
                 self.tally.acknowledged.send_modify(|count| *count += 1);
             }
             (true, None) => {

@@ -20,7 +20,7 @@ const SESSIONS: usize = 6;
 /// How often whoever talks says something.
 const PACE: Duration = Duration::from_millis(50);
 
-/// How late a message may be for listeners on its own node, and how long they may hear nothing.
+/// How late a message may be for listeners on its own node, and how long they may hear nothing. All but 5 % have to be quick.
 const LOCAL: Duration = Duration::from_secs(2);
 
 /// How late it may be for the others while Redis is away: they look into the store every second.
@@ -35,8 +35,9 @@ const QUICK: Duration = Duration::from_millis(500);
 /// How late messages were, in order of what was said.
 #[derive(Default)]
 struct Lateness {
-    /// For listeners on the node where it was said, at worst.
+    /// For listeners on the node where it was said, at worst, and 95 % of what was said while Redis was away.
     local: Duration,
+    local_quick: Duration,
     /// The longest time in which such a listener heard nothing of his own node.
     gap: Duration,
     /// On the other node, of what was said while Redis was away, at worst.
@@ -83,16 +84,17 @@ async fn without_redis_nobody_waits_on_his_own_node_and_nothing_is_lost() {
 }
 
 fn assert_bars(outcome: &Outcome, found: &Lateness, seconds: u64) {
-    let Lateness { local, gap, remote, level, quick } = found;
-    let is_in_time = *local < LOCAL && *gap < LOCAL && *remote < LATE && *level < LEVEL && *quick < QUICK;
-    let ms = [local, gap, remote, level, quick].map(Duration::as_millis);
+    let Lateness { local, local_quick, gap, remote, level, quick } = found;
+    let is_quick = *local_quick < QUICK && *quick < QUICK;
+    let is_in_time = *local < LOCAL && *gap < LOCAL && *remote < LATE && *level < LEVEL;
+    let ms = [local, local_quick, gap, remote, level, quick].map(Duration::as_millis);
     let measured = format!(
-        "{} messages, {} lost, {} doubled; local late {} ms, silent {} ms; remote late {} ms, level after {} ms, then 95 % in {} ms",
-        outcome.messages, outcome.lost, outcome.doubled, ms[0], ms[1], ms[2], ms[3], ms[4]
+        "{} messages, {} lost, {} doubled; local late {} ms, 95 % in {} ms, silent {} ms; remote late {} ms, level after {} ms, then 95 % in {} ms",
+        outcome.messages, outcome.lost, outcome.doubled, ms[0], ms[1], ms[2], ms[3], ms[4], ms[5]
     );
     let bar = "local never stops, remote <= 3 s late, level <= 5 s after, 0 lost, 0 doubled";
-    note("F2 Redis away", &format!("{seconds} s"), bar, &measured, outcome.is_true() && is_in_time);
-    assert!(is_in_time, "{measured}");
+    note("F2 Redis away", &format!("{seconds} s"), bar, &measured, outcome.is_true() && is_in_time && is_quick);
+    assert!(is_in_time && is_quick, "{measured}");
 }
 
 /// Who answers each session, and in which state it is.
@@ -107,22 +109,28 @@ async fn agents(nodes: &Nodes, rooms: &[Room]) -> Vec<(Value, Value)> {
 }
 
 fn lateness(outcome: &Outcome, away: Instant, back: Instant) -> Lateness {
-    let (mut found, mut last) = (Lateness::default(), Vec::new());
+    let (mut found, mut meanwhile, mut last) = (Lateness::default(), Vec::new(), Vec::new());
     for listener in outcome.lateness() {
-        let local: Vec<&Late> = listener.iter().filter(|l| l.is_local).collect();
+        let (local, remote): (Vec<Late>, Vec<Late>) = listener.into_iter().partition(|l| l.is_local);
         let gaps = local.windows(2).map(|two| two[1].heard - two[0].heard);
         found.gap = gaps.max().unwrap_or_default().max(found.gap);
-        found.local = local.iter().map(|l| l.by()).max().unwrap_or_default().max(found.local);
-        for late in listener.iter().filter(|l| !l.is_local) {
-            if (away..back).contains(&late.said) {
+        found.local = local.iter().map(Late::by).max().unwrap_or_default().max(found.local);
+        meanwhile.extend(local.iter().filter(|l| (away..back).contains(&l.stored)).map(Late::by));
+        for late in remote {
+            if (away..back).contains(&late.stored) {
                 found.remote = found.remote.max(late.by());
                 found.level = found.level.max(late.heard.saturating_duration_since(back));
-            } else if late.said > back + LEVEL {
+            } else if late.stored > back + LEVEL {
                 last.push(late.by());
             }
         }
     }
-    last.sort_unstable();
-    found.quick = last[last.len() * 95 / 100];
+    (found.local_quick, found.quick) = (most(meanwhile), most(last));
     found
+}
+
+/// How late 95 % of these are at most.
+fn most(mut late: Vec<Duration>) -> Duration {
+    late.sort_unstable();
+    late[late.len() * 95 / 100]
 }

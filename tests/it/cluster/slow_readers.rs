@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Late};
 use super::figures::{note, size};
 use super::nodes::Nodes;
 use super::person::Person;
@@ -33,7 +33,7 @@ const RATE: u32 = 200;
 const MACHINES: u32 = 8;
 
 /// How many kilobytes the server may grow by, whatever its readers leave unread.
-const GROWTH_KB: u64 = 40_000;
+const GROWTH_KB: u64 = 30_000;
 
 /// How late a message of another session may be.
 const LATE: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ async fn readers_that_pause_on_another_node_get_everything_once_and_hold_up_nobo
     let read = join_all(slow.iter_mut().map(|raw| read_up_to(raw, history.last().expect("messages").0))).await;
     let caught_up = begin.elapsed();
     most = most.max(nodes.shops[1].server.resident_kb());
-    let late = neighbours.lateness().iter().flatten().map(|l| l.by()).max().expect("neighbours");
+    let late = neighbours.lateness().iter().flatten().map(Late::by).max().expect("neighbours");
     let is_true = neighbours.is_true() && read.iter().all(|view| *view == history);
     let grown = most.saturating_sub(before);
     let measured = format!(
