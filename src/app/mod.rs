@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use futures_util::future::{join_all, try_join, try_join_all};
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::TimeoutLayer;
@@ -30,7 +29,7 @@ use crate::domain::principal::Realm;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::http::files::{self, Served};
 use crate::http::probes::{self, Probes};
-use crate::http::serve::{Bounds, WatchedListener, serve};
+use crate::http::serve::{Bounds, WatchedListener, listen, serve};
 use crate::http::slots::slots;
 use crate::http::trust::Trust;
 use crate::limit::PerAddress;
@@ -54,7 +53,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     for (port, _) in by_port(&config) {
         let address = SocketAddr::new(config.host, port.unwrap_or(config.port));
-        let listener = TcpListener::bind(address).await;
+        let listener = listen(address);
         listeners.push(listener.with_context(|| format!("cannot listen on {address} (HOST, PORT, MOUNTS)"))?);
     }
     let node = Node::build(&config).await?;

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWrite;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
@@ -38,6 +38,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often the log may say the same about connections.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
+/// How many connections may wait to be accepted. What does not fit is told nothing, and its client tries again seconds later; the system may allow fewer
+/// (`net.core.somaxconn`).
+const BACKLOG: u32 = 16_384;
+
 /// What every connection is held to.
 #[derive(Clone, Debug)]
 pub struct Bounds {
@@ -57,6 +61,19 @@ pub struct WatchedListener {
     lingering: Arc<Semaphore>,
     full: Seldom,
     failing: Seldom,
+}
+
+/// Listens on an address, with room for all clients that come back at once after their network did.
+///
+/// # Errors
+/// An address that cannot be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a server that was restarted has its port back; elsewhere the option means something else.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The connection that a request came by, in the extensions of each request.
