@@ -18,7 +18,7 @@ const PACE: Duration = Duration::from_millis(500);
 const BACK: Duration = Duration::from_secs(5);
 
 /// How often they are cut.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_are_all_cut_at_once_are_back_soon() {

@@ -72,7 +72,7 @@ async fn without_redis_nobody_waits_on_his_own_node_and_nothing_is_lost() {
     redis.start_again();
     let back = Instant::now();
     // Long enough to see that word is quick again.
-    sleep(LEVEL + Duration::from_secs(3)).await;
+    sleep(LEVEL + Duration::from_secs(2)).await;
     let after = agents(&nodes, &rooms).await;
     let outcome = crowd.finish(&nodes).await;
     let found = lateness(&outcome, away, back);
