@@ -10,7 +10,7 @@ cd "$ROOT"
 # shellcheck source=scripts/env.sh
 . "$ROOT/scripts/env.sh"
 
-FAULTS=(killed_node redis_outage database_outage slow_readers jitter avalanche)
+FAULTS=(killed_node redis_outage database_outage slow_readers jitter avalanche rolling)
 
 sizes() {
   export HELPLINE_STRESS_KILLS="${HELPLINE_STRESS_KILLS:-100}"
@@ -22,6 +22,7 @@ sizes() {
   export HELPLINE_STRESS_JITTER_EVERY="${HELPLINE_STRESS_JITTER_EVERY:-15}"
   export HELPLINE_STRESS_JITTER_AWAY="${HELPLINE_STRESS_JITTER_AWAY:-2}"
   export HELPLINE_STRESS_AVALANCHE_CLIENTS="${HELPLINE_STRESS_AVALANCHE_CLIENTS:-5000}"
+  export HELPLINE_STRESS_DEPLOYMENTS="${HELPLINE_STRESS_DEPLOYMENTS:-20}"
 }
 
 main() {

@@ -139,7 +139,7 @@ fn start<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let (trigger, shutdown) = Shutdown::new();
     shutdown::on_signals(trigger)?;
-    app::run(config, shutdown).await
+    Box::pin(app::run(config, shutdown)).await
 }
 
 fn check_config(config: &Config, warnings: &[Warning]) -> ExitCode {

@@ -42,6 +42,9 @@ use parts::{Cluster, Opened, authority, cluster, open_store, trust};
 
 pub use parts::{Use, open_desk};
 
+/// Over what part of `SHUTDOWN_SECONDS` sockets are sent to other nodes.
+const DRAIN_SHARE: f64 = 0.6;
+
 /// How long a request with a file may take. A client that stops sending is given up on much sooner.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
 
@@ -61,9 +64,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let limits = &config.limits;
     let bounds = Bounds { write_stall: limits.write_stall, head: limits.header, slots: slots(limits.connections) };
     let mut serving = Vec::new();
+    // Until its sockets have gone a node answers requests, and says that it is about to stop.
+    let (drained, is_drained) = Shutdown::new();
     for (listener, listens) in listeners.into_iter().zip(&node.listens) {
         tracing::info!(store = node.store_name, mode = config.mode.name(), "listening on http://{}", listener.local_addr()?);
-        let (router, told) = (node.router(&config, listens, &stopping), shutdown.clone());
+        let (router, told) = (node.router(&config, listens, &stopping), is_drained.clone());
         serving.push(serve(WatchedListener::new(listener, bounds.clone()), router, async move { told.signalled().await }));
     }
     if let Some(open) = config.open_acts() {
@@ -71,8 +76,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     }
     let closing = async {
         shutdown.signalled().await;
-        tracing::info!("stopping");
+        let window = if node.gateway.has_others() { config.shutdown.mul_f64(DRAIN_SHARE) } else { Duration::ZERO };
+        tracing::info!(?window, "stopping; sockets are sent to other nodes over the window");
         stopping.store(true, Ordering::Relaxed);
+        if !window.is_zero() {
+            join_all(node.listens.iter().map(|l| l.sockets.drain(window))).await;
+        }
+        drained.begin();
         join_all(node.listens.iter().map(|l| l.sockets.close())).await;
         Ok(())
     };

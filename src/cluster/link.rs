@@ -144,7 +144,7 @@ fn start(client: &SubscriberClient, listeners: &Arc<Vec<Listener>>, traffic: &Ar
         traffic: Arc::clone(traffic),
         missing: HashSet::new(),
         made: HashSet::new(),
-        was_up: true,
+        was_up: false,
         was_refused: false,
     };
     tokio::spawn(subscriptions.keep(wished));

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 #[derive(Debug, Default)]
 pub struct Valve {
     shut: AtomicBool,
+    cut: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -33,10 +34,16 @@ impl Valve {
         self.reader.wake();
     }
 
+    /// Reads nothing more for ever, as if the client had hung up: whoever reads then closes the connection.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
     /// Whether reading may go on; if not, the reader is woken when it may.
     fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.reader.register(cx.waker());
-        if self.shut.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
+        if self.shut.load(Ordering::Acquire) && !self.cut.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -85,6 +92,9 @@ impl AsyncRead for Watched {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         ready!(self.valve.poll_open(cx));
+        if self.valve.cut.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }

@@ -9,6 +9,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use tower::{Service, ServiceExt};
 
+use super::gate::HangUp;
+
 /// Puts the watch in front of the routes of the library's service.
 pub(super) fn watched<S>(routes: Router, service: S) -> Router
 where
@@ -55,16 +57,43 @@ where
     S::Response: Send,
     S::Error: Send,
 {
-    #[allow(clippy::disallowed_methods, reason = "the task posts one packet and ends")]
     fn drop(&mut self) {
-        let Some(service) = self.service.take() else { return };
-        // An ordinary close packet, as the client would have posted it, framed as its protocol frames it.
-        let close = if has(&self.uri, "EIO=3") { "1:1" } else { "1" };
-        let request = Request::builder().method(Method::POST).uri(self.uri.clone()).header("content-type", "text/plain;charset=UTF-8");
-        let Ok(request) = request.body(Body::from(close)) else { return };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(service.oneshot(request));
+        if let Some(service) = self.service.take() {
+            close(service, self.uri.clone());
         }
+    }
+}
+
+/// How polling clients are hung up on.
+pub(super) fn hang_up<S>(service: S) -> HangUp
+where
+    S: Service<Request> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Response: Send,
+    S::Error: Send,
+{
+    Box::new(move |session, is_old| {
+        let protocol = if is_old { 3 } else { 4 };
+        if let Ok(uri) = format!("/socket.io/?EIO={protocol}&transport=polling&sid={session}").parse() {
+            close(service.clone(), uri);
+        }
+    })
+}
+
+/// Posts an ordinary close packet, as the client would have posted it, framed as its protocol frames it.
+#[allow(clippy::disallowed_methods, reason = "the task posts one packet and ends")]
+fn close<S>(service: S, uri: Uri)
+where
+    S: Service<Request> + Send + 'static,
+    S::Future: Send,
+    S::Response: Send,
+    S::Error: Send,
+{
+    let close = if has(&uri, "EIO=3") { "1:1" } else { "1" };
+    let request = Request::builder().method(Method::POST).uri(uri).header("content-type", "text/plain;charset=UTF-8");
+    let Ok(request) = request.body(Body::from(close)) else { return };
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(service.oneshot(request));
     }
 }
 

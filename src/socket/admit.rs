@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::SocketRef;
 use super::conn::Conn;
+use super::drain::{Stay, send_away};
 use super::gate::Gates;
 use super::inbox::{self, Closed};
 use super::mount::CONNECT_TIMEOUT;
@@ -40,8 +41,8 @@ pub(super) struct Door {
     pub(super) gates: Arc<Gates>,
     pub(super) errors: Arc<EmitErrors>,
     pub(super) roster: Arc<Roster>,
-    /// Whether all sockets are closed; every connection's task listens.
-    pub(super) closed: Arc<watch::Sender<bool>>,
+    /// Whether sockets may stay; every connection's task listens.
+    pub(super) stay: Arc<watch::Sender<Stay>>,
 }
 
 /// Fires when the library has connected the socket; kept in the socket's extensions.
@@ -101,14 +102,17 @@ impl Door {
             _listed: listed,
         };
         let conversation = self.dialect.converse(who, handshake);
-        let (running, mut closed) = (conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected), self.closed.subscribe());
+        let (id, mut stay) = (conn.id.clone(), self.stay.subscribe());
+        let running = conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected);
         tokio::spawn(async move {
             let mut running = pin!(running);
             tokio::select! {
                 () = &mut running => return,
-                _ = closed.wait_for(|closed| *closed) => ending.close(Closed::Gone(words(DisconnectReason::ClosingServer))),
+                () = send_away(&mut stay, &id, &ending) => ending.close(Closed::Gone(words(DisconnectReason::ClosingServer))),
             }
             running.await;
+            // Only now the stop need not wait for it any more.
+            drop(stay);
         });
         Ok(())
     }

@@ -57,6 +57,11 @@ impl Departed {
         company.silent_since = silent_since.or(lately);
     }
 
+    /// Whether there are other nodes.
+    pub(super) fn has_others(&self) -> bool {
+        self.company.lock().unwrap_or_else(PoisonError::into_inner).seen_at.is_some()
+    }
+
     /// From when on a page that nobody knows may have missed entries. Alone, it is from before this process. Among other nodes it was at one that
     /// died, lately or just now; or this process has just replaced it.
     pub(super) fn unknown_since(&self) -> Timestamp {

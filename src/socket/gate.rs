@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use socketioxide::ProtocolVersion;
 use tokio::sync::Notify;
 
 use super::SocketRef;
@@ -26,7 +27,14 @@ const FIRST_SWEEP: usize = 1_024;
 #[derive(Default)]
 pub(super) struct Gates {
     known: Mutex<Known>,
+    /// Whether no new session is taken.
+    is_full: AtomicBool,
+    /// Ends a session of a polling client, by its id.
+    hang_up: OnceLock<HangUp>,
 }
+
+/// Ends a session of a polling client by its id, as if the client did; whether it speaks the older protocol.
+pub(super) type HangUp = Box<dyn Fn(&str, bool) + Send + Sync>;
 
 #[derive(Default)]
 struct Known {
@@ -61,8 +69,11 @@ impl Session {
 /// The gate of one engine session. Opens when it is dropped.
 pub(super) struct Gate {
     shut: AtomicBool,
+    /// Whether it stays shut.
+    is_held: AtomicBool,
     opened: Notify,
     session: String,
+    is_old: bool,
     gates: Weak<Gates>,
 }
 
@@ -70,7 +81,14 @@ impl Gates {
     /// The gate of the socket's session.
     pub(super) fn gate(self: &Arc<Self>, socket: &SocketRef) -> Arc<Gate> {
         let id = socket.id.to_string();
-        let gate = Gate { shut: AtomicBool::new(false), opened: Notify::new(), session: id.clone(), gates: Arc::downgrade(self) };
+        let gate = Gate {
+            shut: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
+            opened: Notify::new(),
+            session: id.clone(),
+            is_old: socket.protocol() == ProtocolVersion::V4,
+            gates: Arc::downgrade(self),
+        };
         let mut known = self.known();
         let session = known.session(&id);
         if let Some(gate) = session.gate.upgrade() {
@@ -83,6 +101,18 @@ impl Gates {
             session.valve = Arc::downgrade(&remote.valve);
         }
         gate
+    }
+
+    /// From now on no new session is taken.
+    pub(super) fn take_no_more(&self) {
+        self.is_full.store(true, Ordering::Relaxed);
+    }
+
+    /// Says, once, how polling clients are hung up on.
+    pub(super) fn hang_up_by(&self, hang_up: HangUp) {
+        if self.hang_up.set(hang_up).is_err() {
+            tracing::error!("it is said already how polling clients are hung up on");
+        }
     }
 
     /// The session goes on by this WebSocket. Answers its gate, if it is admitted already.
@@ -116,13 +146,28 @@ impl Gate {
         }
     }
 
+    /// Nothing more is read from the client, for good.
+    pub(super) fn hold(&self) {
+        self.is_held.store(true, Ordering::SeqCst);
+        self.shut();
+    }
+
     /// The client is read again.
     pub(super) fn open(&self) {
-        if self.shut.swap(false, Ordering::SeqCst) {
+        if !self.is_held.load(Ordering::SeqCst) && self.shut.swap(false, Ordering::SeqCst) {
             if let Some(valve) = self.valve() {
                 valve.open();
             }
             self.opened.notify_waiters();
+        }
+    }
+
+    /// Ends the session's connection, so that an official client comes back by itself, which it does not after a disconnect packet.
+    pub(super) fn cut(&self) {
+        match (self.valve(), self.gates.upgrade()) {
+            (Some(valve), _) => valve.cut(),
+            (None, Some(gates)) => gates.hang_up.get().into_iter().for_each(|hang_up| hang_up(&self.session, self.is_old)),
+            (None, None) => {}
         }
     }
 
@@ -152,6 +197,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        self.is_held.store(false, Ordering::SeqCst);
         self.open();
         let Some(gates) = self.gates.upgrade() else { return };
         let mut known = gates.known();
@@ -164,7 +210,10 @@ impl Drop for Gate {
 
 /// Makes posts wait at their session's gate, and notes which WebSocket a session goes on by once the library has taken it.
 pub(super) async fn pace(State(gates): State<Arc<Gates>>, request: Request, next: Next) -> Response {
-    let Some(id) = session_of(request.uri()).map(str::to_owned) else { return next.run(request).await };
+    let Some(id) = session_of(request.uri()).map(str::to_owned) else {
+        let is_full = gates.is_full.load(Ordering::Relaxed);
+        return if is_full { (StatusCode::SERVICE_UNAVAILABLE, "stopping").into_response() } else { next.run(request).await };
+    };
     if request.method() == Method::POST {
         if let Some(gate) = gates.find(&id) {
             gate.is_open().await;

@@ -91,6 +91,11 @@ impl Gateway {
         self.tails.memory().see(now, has_others, silent_since);
     }
 
+    /// Whether there are other nodes to which sockets can go.
+    pub fn has_others(&self) -> bool {
+        self.tails.memory().has_others()
+    }
+
     /// Summons the person with this key on this node alone.
     pub fn summon_here(&self, person: &str, session: &SessionId, after: u64) {
         self.roster.summon(person, session, after);

@@ -1,7 +1,7 @@
 //! The inbox of a connection. The library spawns a task for every event, which loses their order; this handler runs in the read loop
 //! instead and only queues. While much waits, the connection is not read; what comes nevertheless ends it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use socketioxide::extract::Event;
@@ -99,6 +99,8 @@ pub(super) struct Sender {
     calls: mpsc::Sender<Item>,
     closed: Arc<Mutex<Option<oneshot::Sender<Closed>>>>,
     bytes: Arc<AtomicUsize>,
+    /// Whether the task is at a call that it took.
+    at_work: Arc<AtomicBool>,
     gate: Arc<Gate>,
 }
 
@@ -109,6 +111,7 @@ pub(super) struct Inbox {
     /// Why no more will come, once that is known.
     why: Option<Closed>,
     bytes: Arc<AtomicUsize>,
+    at_work: Arc<AtomicBool>,
     gate: Arc<Gate>,
 }
 
@@ -116,9 +119,10 @@ pub(super) struct Inbox {
 pub(super) fn pair(gate: Arc<Gate>) -> (Sender, Inbox) {
     let (calls, calls_out) = mpsc::channel(MAX_CALLS);
     let (closed, closed_out) = oneshot::channel();
-    let bytes = Arc::new(AtomicUsize::new(0));
-    let sender = Sender { calls, closed: Arc::new(Mutex::new(Some(closed))), bytes: Arc::clone(&bytes), gate: Arc::clone(&gate) };
-    (sender, Inbox { calls: calls_out, closed: closed_out, why: None, bytes, gate })
+    let (bytes, at_work) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let closed = Arc::new(Mutex::new(Some(closed)));
+    let sender = Sender { calls, closed, bytes: Arc::clone(&bytes), at_work: Arc::clone(&at_work), gate: Arc::clone(&gate) };
+    (sender, Inbox { calls: calls_out, closed: closed_out, why: None, bytes, at_work, gate })
 }
 
 impl Sender {
@@ -128,6 +132,16 @@ impl Sender {
         if let Some(sender) = sender {
             let _ = sender.send(why);
         }
+    }
+
+    /// Whether every call that came is carried out.
+    pub(super) fn is_idle(&self) -> bool {
+        self.bytes.load(Ordering::SeqCst) == 0 && self.calls.capacity() == self.calls.max_capacity() && !self.at_work.load(Ordering::SeqCst)
+    }
+
+    /// The gate of the connection that fills it.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     fn is_closed(&self) -> bool {
@@ -157,6 +171,7 @@ impl Sender {
 impl Inbox {
     /// The next call in order of arrival, or, when all were taken and no more will come, why.
     pub(super) async fn next(&mut self) -> Result<Item, Closed> {
+        self.at_work.store(false, Ordering::SeqCst);
         if self.why.is_none() {
             tokio::select! {
                 biased;
@@ -173,6 +188,7 @@ impl Inbox {
 
     /// Accounts for a call that was taken, and lets the connection be read again once half of what paused it is done.
     fn took(&self, item: Item) -> Item {
+        self.at_work.store(true, Ordering::SeqCst);
         let size = item.size();
         let bytes = self.bytes.fetch_sub(size, Ordering::SeqCst) - size;
         open_if_little_waits(&self.gate, bytes, self.calls.len());

@@ -8,6 +8,7 @@ mod inbox;
 mod gate;
 mod conn;
 mod departed;
+mod drain;
 mod tails;
 mod member;
 mod roster;

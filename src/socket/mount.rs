@@ -16,6 +16,7 @@ use socketioxide_redis::{InitRes, RedisAdapterConfig, RedisAdapterCtr};
 use tokio::sync::watch;
 
 use super::admit::{self, Door};
+use super::drain::Stay;
 use super::gate::{self, Gates};
 use super::gateway::{Floor, Gateway};
 use super::outlet::EmitErrors;
@@ -74,8 +75,8 @@ pub struct Sockets {
     gates: Arc<Gates>,
     errors: Arc<EmitErrors>,
     roster: Arc<Roster>,
-    /// Whether all sockets are closed. Every connection's task listens here, so that its end can be waited for.
-    closed: Arc<watch::Sender<bool>>,
+    /// Whether sockets may stay. Every connection's task listens here, so that its end can be waited for.
+    stay: Arc<watch::Sender<Stay>>,
 }
 
 impl Sockets {
@@ -96,12 +97,13 @@ impl Sockets {
             .build_svc();
         opened(io.ns("/", async || {}));
         let gates = Arc::new(Gates::default());
+        gates.hang_up_by(abandon::hang_up(service.clone()));
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
         let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
         let (errors, roster) = (Arc::clone(gateway.emit_errors()), Arc::clone(gateway.roster()));
-        Self { io, is_alone, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, closed: Arc::default() }
+        Self { io, is_alone, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, stay: Arc::default() }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -117,7 +119,7 @@ impl Sockets {
                 gates: Arc::clone(&self.gates),
                 errors: Arc::clone(&self.errors),
                 roster: Arc::clone(&self.roster),
-                closed: Arc::clone(&self.closed),
+                stay: Arc::clone(&self.stay),
             });
             let admit = move |socket: SocketRef, auth: TryData<serde_json::Value>| {
                 let door = Arc::clone(&door);
@@ -138,6 +140,15 @@ impl Sockets {
         self.router.clone()
     }
 
+    /// Takes no new socket, and sends those that there are away over this time, each when its calls are answered: they come back to another node.
+    pub async fn drain(&self, window: Duration) {
+        self.gates.take_no_more();
+        self.stay.send_replace(Stay::Until(window));
+        if tokio::time::timeout(window + CLOSE_LIMIT, self.stay.closed()).await.is_err() {
+            tracing::warn!("some sockets did not go in time");
+        }
+    }
+
     /// Closes every socket, as far as they let themselves be closed within two seconds. Then waits until what they called before is carried out
     /// and their conversations have left.
     pub async fn close(&self) {
@@ -145,8 +156,8 @@ impl Sockets {
             tracing::warn!("some sockets did not close in time");
         }
         // Closing everything is the one end of a socket of which the library does not tell.
-        self.closed.send_replace(true);
-        self.closed.closed().await;
+        self.stay.send_replace(Stay::Closed);
+        self.stay.closed().await;
     }
 }
 

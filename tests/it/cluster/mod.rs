@@ -12,6 +12,7 @@ mod person;
 mod redis;
 mod redis_outage;
 mod redis_server;
+mod rolling;
 mod slow_readers;
 
 use serde_json::{Value, json};
