@@ -32,6 +32,7 @@ main() {
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --client 4.8 --transport upgrade --base /help/desk || failed+=("JavaScript at a base path")
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/run.js --nodes 2 --client 4.8 --transport polling,websocket || failed+=("JavaScript on several nodes")
   HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/reconnect.js || failed+=(reconnects)
+  HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/reconnect.js --nodes 2 --client 4.8 || failed+=("reconnects to another server")
   CHROMIUM="$(command -v chromium)" HELPLINE_BIN="$CARGO_TARGET_DIR/debug/helpline" node tests/js/page.js || failed+=("the try-out page")
 
   [ "${#failed[@]}" -eq 0 ]

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
+use super::command::Listener;
 use super::inbox::{Closed, Inbox, Item};
 use super::outlet::Outlet;
 use super::roster::Listed;
-use super::tail::Listener;
 use super::tails::Tails;
 use crate::dialect::wire::Frame;
 use crate::dialect::{Admission, Conversation, Dialect, Farewell, Joined, Line, Typing};

@@ -127,6 +127,10 @@ impl Gates {
         self.known().sessions.get(id)?.gate.upgrade()
     }
 
+    fn has(&self, id: &str) -> bool {
+        self.known().sessions.contains_key(id)
+    }
+
     fn valve(&self, id: &str) -> Option<Arc<Valve>> {
         self.known().sessions.get(id)?.valve.upgrade()
     }
@@ -210,10 +214,12 @@ impl Drop for Gate {
 
 /// Makes posts wait at their session's gate, and notes which WebSocket a session goes on by once the library has taken it.
 pub(super) async fn pace(State(gates): State<Arc<Gates>>, request: Request, next: Next) -> Response {
-    let Some(id) = session_of(request.uri()).map(str::to_owned) else {
-        let is_full = gates.is_full.load(Ordering::Relaxed);
-        return if is_full { (StatusCode::SERVICE_UNAVAILABLE, "stopping").into_response() } else { next.run(request).await };
-    };
+    let id = session_of(request.uri()).map(str::to_owned);
+    // Behind a balancer a session of another node may still be sent here.
+    if gates.is_full.load(Ordering::Relaxed) && !id.as_ref().is_some_and(|id| gates.has(id)) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping").into_response();
+    }
+    let Some(id) = id else { return next.run(request).await };
     if request.method() == Method::POST {
         if let Some(gate) = gates.find(&id) {
             gate.is_open().await;

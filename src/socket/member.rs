@@ -19,6 +19,8 @@ pub(super) struct Member {
     pub(super) who: Principal,
     /// The last entry it got, or need not get.
     pub(super) cursor: u64,
+    /// The cursor of which other nodes were told last.
+    pub(super) shared: u64,
     /// Whose page it is, by all its names, where a later socket of that page will not know what it has.
     pub(super) pages: Vec<Arc<str>>,
     /// What it gets next, with the cursor after each: its greeting, and entries read while its buffer was full.
@@ -43,6 +45,11 @@ pub(super) fn is_agent(who: &Principal, agent: &AgentId) -> bool {
 impl Member {
     pub(super) fn reader(&self) -> Reader {
         self.dialect.reader(&self.who)
+    }
+
+    /// Whether other nodes are to be told how far its page is.
+    pub(super) fn is_unshared(&self) -> bool {
+        self.shared < self.cursor && !self.pages.is_empty()
     }
 
     /// Sends what is pending, as far as the buffer takes it, and moves the cursor with it.

@@ -9,6 +9,7 @@ mod gate;
 mod conn;
 mod departed;
 mod drain;
+mod command;
 mod tails;
 mod member;
 mod roster;

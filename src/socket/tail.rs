@@ -2,23 +2,24 @@
 //! gets an entry at or below it; one whose buffer is full is fed from the store when it drains. Reads the store, writes nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::command::{Command, Hint, Joining, Listener, Told};
 use super::conn::room;
 use super::departed::Departed;
 use super::member::{Greeting, Member, is_agent};
-use super::outlet::{Outlet, RETRY, Sent};
+use super::outlet::{RETRY, Sent};
 use crate::dialect::wire::Frame;
-use crate::dialect::{Admission, Dialect, Joined, Reader, Start};
+use crate::dialect::{Admission, Joined, Reader, Start};
 use crate::domain::entry::{Assignment, Content, Entry, Head};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{AgentId, ConnId, SessionId};
 use crate::domain::ports::Audience;
-use crate::domain::principal::Principal;
 use crate::domain::session::{Session, Status};
 use crate::domain::store::Store;
 
@@ -35,62 +36,11 @@ const LEFT_OFF_LIMIT: u32 = 50;
 /// clients come back within a few seconds.
 const BACK_AFTER_START_MS: i64 = 30_000;
 
+/// How often other nodes are told how far pages are that would not know it themselves.
+const SHARE_EVERY: Duration = Duration::from_secs(1);
+
 /// How long the tail waits before it asks a store again that did not answer.
 const STORE_RETRY: Duration = Duration::from_millis(500);
-
-/// What a tail is asked to do.
-pub(super) enum Command {
-    /// An entry was stored.
-    Entry(Arc<Entry>),
-    /// The log may have gone on.
-    Look,
-    /// Something to do when the entries before are delivered.
-    Then(Box<dyn FnOnce() + Send>),
-    /// A socket wants in; the answer comes when its greeting is sent.
-    Join(Box<Joining>),
-    /// A socket leaves. The answer comes when nothing more will be delivered to it.
-    Leave(ConnId, oneshot::Sender<()>),
-    /// A socket leaves if the session is over and it has been told so. The answer says whether.
-    LeaveIfOver(ConnId, oneshot::Sender<bool>),
-}
-
-/// Who is told of each entry that is delivered on this node; must return at once.
-pub(super) type Told = OnceLock<Box<dyn Fn(&Entry) + Send + Sync>>;
-
-/// A socket as tails know it.
-pub(super) struct Listener {
-    pub(super) conn: ConnId,
-    pub(super) outlet: Outlet,
-    pub(super) dialect: Arc<dyn Dialect>,
-    pub(super) who: Principal,
-}
-
-/// A socket that wants in.
-pub(super) struct Joining {
-    pub(super) listener: Listener,
-    pub(super) admission: Admission,
-    pub(super) reply: oneshot::Sender<Result<Joined, Error>>,
-}
-
-/// What the registry and the tail share.
-#[derive(Default)]
-pub(super) struct Hint {
-    /// The highest number heard of that did not fit into the tail's queue.
-    missed: AtomicU64,
-    /// The number of the last entry delivered, and one more; 0 as long as none is known.
-    reached: AtomicU64,
-}
-
-impl Hint {
-    pub(super) fn raise(&self, seq: u64) {
-        self.missed.fetch_max(seq, Ordering::Relaxed);
-    }
-
-    /// The number of the last entry delivered, once the tail knows it.
-    pub(super) fn reached(&self) -> Option<u64> {
-        self.reached.load(Ordering::Relaxed).checked_sub(1)
-    }
-}
 
 pub(super) struct Tail {
     session: SessionId,
@@ -102,12 +52,24 @@ pub(super) struct Tail {
     delivered: Option<Head>,
     /// Whether the store failed to answer at the last try.
     store_is_away: bool,
+    /// When the other nodes were told how far pages are.
+    shared_at: Instant,
     members: HashMap<ConnId, Member>,
 }
 
 impl Tail {
     pub(super) fn new(session: SessionId, store: Arc<dyn Store>, hint: Arc<Hint>, departed: Arc<Departed>, told: Arc<Told>) -> Self {
-        Self { session, store, hint, departed, told, delivered: None, store_is_away: false, members: HashMap::new() }
+        Self {
+            session,
+            store,
+            hint,
+            departed,
+            told,
+            delivered: None,
+            store_is_away: false,
+            shared_at: Instant::now(),
+            members: HashMap::new(),
+        }
     }
 
     /// Works until no socket is left and the registry agrees to forget this tail.
@@ -124,6 +86,7 @@ impl Tail {
             }
             self.catch_up_to(self.hint.missed.load(Ordering::Relaxed)).await;
             self.feed_laggards().await;
+            self.share();
             self.hint.reached.store(self.delivered.map_or(0, |d| d.seq + 1), Ordering::Relaxed);
             if self.members.is_empty() && retire(&mut commands) {
                 return;
@@ -137,7 +100,20 @@ impl Tail {
         let behind = self.members.values().any(|m| !self.is_level(m));
         // Without sockets it only waits for whoever holds its handle to let go.
         let due = missed || behind || self.members.is_empty();
-        due.then_some(if self.store_is_away || !behind { STORE_RETRY } else { RETRY })
+        let retry = due.then_some(if self.store_is_away || !behind { STORE_RETRY } else { RETRY });
+        retry.or_else(|| (self.departed.has_others() && self.members.values().any(Member::is_unshared)).then_some(SHARE_EVERY))
+    }
+
+    /// Tells the other nodes from time to time how far pages are, in case this one dies without a word.
+    fn share(&mut self) {
+        if self.shared_at.elapsed() < SHARE_EVERY || !self.departed.has_others() {
+            return;
+        }
+        self.shared_at = Instant::now();
+        for member in self.members.values_mut().filter(|m| m.is_unshared()) {
+            member.shared = member.cursor;
+            member.pages.iter().for_each(|page| self.departed.remember(&self.session, page, member.cursor));
+        }
     }
 
     async fn carry_out(&mut self, command: Command) {
@@ -255,7 +231,8 @@ impl Tail {
             }
         };
         let frames = greeting(&session, &messages, total);
-        let fresh = Member { outlet, dialect, who, cursor: joined.reach, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
+        let fresh =
+            Member { outlet, dialect, who, cursor: joined.reach, shared: 0, pages: Vec::new(), pending: VecDeque::new(), greeting: None };
         let member = self.members.entry(conn).or_insert(fresh);
         if !pages.is_empty() {
             member.pages = pages;

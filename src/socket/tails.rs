@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::command::{Command, Hint, Joining, Listener, Told};
 use super::departed::Departed;
-use super::tail::{Command, Hint, Joining, Listener, Tail, Told};
+use super::tail::Tail;
 use crate::cluster::bus::{Command as Asked, News, SessionBus};
 use crate::dialect::{Admission, Joined};
 use crate::domain::entry::Entry;

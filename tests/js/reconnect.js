@@ -1,16 +1,20 @@
 // A restart under a conversation, with the official client as pages use it: it reconnects by itself, and nobody joins again.
-// node reconnect.js [--client 4.8,4.0,3.1] [CONTRACT …]
+// node reconnect.js [--client 4.8,4.0,3.1] [--nodes 2] [CONTRACT …]
+// With two nodes each page is on one of them; the nodes are stopped or killed one after the other, and the pages go to the one that is left.
 //
 // Each page here keeps what it would show, by the rules of the real frontends: which event replaces its list, which one appends, what it drops.
 // Afterwards both pages must show the whole history as REST has it, each message once and in order.
 "use strict";
 
+const { Cluster } = require("./cluster");
 const { Server } = require("./server");
 
 const CLIENTS = { "4.8": "sio48", "4.0": "sio40", "3.1": "sio31" };
 const TRANSPORTS = [["websocket"], ["polling"]];
 const DEADLINE = 20_000;
 const KEY = "the-key-of-the-tests";
+/** How many servers there are. */
+let nodes = 1;
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -34,7 +38,11 @@ async function call(server, method, path, body, headers = {}) {
 class Page {
   constructor(io, server, transports, options) {
     this.shown = [];
-    this.socket = io(`http://127.0.0.1:${server.port}/`, { transports, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...options });
+    // Pages are on one node and the other in turn.
+    server.pages = (server.pages ?? 0) + 1;
+    const pin = server.pins?.[(server.pages - 1) % server.pins.length];
+    const extraHeaders = pin && Object.fromEntries([pin]);
+    this.socket = io(`http://127.0.0.1:${server.port}/`, { transports, extraHeaders, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...options });
     this.connections = 0;
     this.socket.on("connect", () => (this.connections += 1));
   }
@@ -134,8 +142,20 @@ async function talk([first, second], texts) {
   }
 }
 
+/** Ends the node of a page, which then goes to the other; in the second round the other one, when the first is there again. */
+async function leave(nodes, round, end, pages) {
+  if (round > 0) await nodes[0].again();
+  const leaving = pages.slice(0, round + 1);
+  // How far pages are is told once a second.
+  await wait(1_500);
+  const before = leaving.map((page) => page.connections);
+  await (end === "kill" ? nodes[round].crash() : nodes[round].stop());
+  for (const [at, page] of leaving.entries()) await page.connected(before[at] + 1);
+}
+
 async function play(name, io, transports, end) {
-  const server = await Server.start({ MOUNTS: `${name}@/`, API_KEY: KEY });
+  const env = { MOUNTS: `${name}@/`, API_KEY: KEY };
+  const server = await (nodes > 1 ? Cluster.start(nodes, { ...env, PRESENCE_LEASE_SECONDS: "1", SHUTDOWN_SECONDS: "5" }) : Server.start(env));
   let pages = [];
   try {
     const scene = await CONTRACTS[name](io, server, transports);
@@ -147,9 +167,14 @@ async function play(name, io, transports, end) {
     }
     const said = ["1", "2", "3", "4"];
     await talk(pages, said);
-    for (let round = 0; round < 2; round += 1) {
-      await server[end]();
-      for (const page of pages) await page.connected(round + 2);
+    // Who polls goes home with the next poll when its node is there again, in the middle of what it says then.
+    const rounds = nodes > 1 && transports[0] === "polling" ? 1 : 2;
+    for (let round = 0; round < rounds; round += 1) {
+      if (nodes > 1) await leave(server.nodes, round, end, pages);
+      else {
+        await server[end]();
+        for (const page of pages) await page.connected(round + 2);
+      }
       const more = ["a", "b", "c", "d"].map((letter) => `${letter}${round}`);
       said.push(...more);
       await talk(pages, more);
@@ -162,7 +187,7 @@ async function play(name, io, transports, end) {
       if (JSON.stringify(list) !== wanted) throw new Error(`${who}: ${JSON.stringify(list)} instead of ${wanted}`);
     }
   } catch (error) {
-    throw new Error(`${error.message}\n--- the end of the server's log\n${server.log.split("\n").slice(-10).join("\n")}`);
+    throw new Error(`${error.message}\n--- the end of the server's log\n${server.tail(10)}`);
   } finally {
     for (const page of pages) page.socket.disconnect();
     await server.close();
@@ -173,6 +198,8 @@ async function main() {
   const args = process.argv.slice(2);
   const at = args.indexOf("--client");
   const versions = at < 0 ? Object.keys(CLIENTS) : args.splice(at, 2)[1].split(",");
+  const nodesAt = args.indexOf("--nodes");
+  if (nodesAt >= 0) nodes = Number(args.splice(nodesAt, 2)[1]);
   const names = args.length ? args : Object.keys(CONTRACTS);
   let [passed, failed] = [0, 0];
   for (const version of versions) {

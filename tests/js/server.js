@@ -49,10 +49,15 @@ class Server {
     await this.#spawn();
   }
 
-  /** Kills it with SIGKILL and starts it again on the same data and port. */
-  async kill() {
+  /** Kills it with SIGKILL. */
+  async crash() {
     await this.#end("SIGKILL");
-    await this.#spawn();
+  }
+
+  /** The same, and starts it again on the same data and port. */
+  async kill() {
+    await this.crash();
+    await this.again();
   }
 
   /** The last lines that it logged. */
