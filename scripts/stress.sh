@@ -10,7 +10,7 @@ cd "$ROOT"
 # shellcheck source=scripts/env.sh
 . "$ROOT/scripts/env.sh"
 
-FAULTS=(killed_node redis_outage database_outage slow_readers jitter avalanche rolling)
+FAULTS=(killed_node redis_outage database_outage slow_readers jitter avalanche owners rolling)
 
 sizes() {
   export HELPLINE_STRESS_KILLS="${HELPLINE_STRESS_KILLS:-100}"

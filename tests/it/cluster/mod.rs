@@ -8,6 +8,7 @@ mod healing;
 mod jitter;
 mod killed_node;
 mod nodes;
+mod owners;
 mod person;
 mod redis;
 mod redis_outage;
