@@ -7,7 +7,7 @@ mod upkeep;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -77,7 +77,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let closing = async {
         shutdown.signalled().await;
         let window = if node.gateway.has_others() { config.shutdown.mul_f64(DRAIN_SHARE) } else { Duration::ZERO };
-        tracing::info!(?window, "stopping; sockets are sent to other nodes over the window");
+        tracing::info!(
+            window_ms = u64::try_from(window.as_millis()).unwrap_or(0),
+            "stopping; sockets are sent to other nodes over the window"
+        );
         stopping.store(true, Ordering::Relaxed);
         if !window.is_zero() {
             join_all(node.listens.iter().map(|l| l.sockets.drain(window))).await;
@@ -102,7 +105,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let errors = node.gateway.emit_errors();
     let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
     if let Some(traffic) = &node.traffic {
-        tracing::info!(redis = ?traffic, "what went over Redis");
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (said, unsaid, heard, cuts) = (count(&traffic.said), count(&traffic.unsaid), count(&traffic.heard), count(&traffic.cuts));
+        tracing::info!(redis.said = said, redis.unsaid = unsaid, redis.heard = heard, redis.cuts = cuts, "what went over Redis");
     }
     tracing::info!(emits.full = full, emits.gone = gone, "stopped");
     Ok(())

@@ -7,6 +7,8 @@ use super::values::{after_scheme, host_name, percent_encoded};
 use super::{Mode, Store, vars};
 use crate::secret::Secret;
 
+const REDIS: &[&str] = &["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"];
+
 const MONGODB: &[&str] = &["mongodb", "mongodb+srv"];
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -96,7 +98,7 @@ fn other_databases(reader: &mut Reader<'_>, mode: Mode) {
 
 /// The Redis URL: `REDIS_URL`, or one made of host, port, password and number. With a warning where it is of no use.
 pub(super) fn redis(reader: &mut Reader<'_>, store: &Store) -> Option<Secret> {
-    let whole = |text: &str| after_scheme(text, &["redis", "rediss"]).map(|_| text.to_owned());
+    let whole = |text: &str| after_scheme(text, REDIS).map(|_| text.to_owned());
     let url = if reader.given(&vars::REDIS_URL).is_some() {
         reader.parsed(&vars::REDIS_URL, whole)
     } else if reader.given(&vars::REDIS_HOST).is_some() {

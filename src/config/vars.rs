@@ -240,7 +240,7 @@ variables! {
     "Several nodes" {
         REDIS_URL: Var {
             meaning: "the Redis server that carries word of messages between servers on one MongoDB",
-            expected: "a redis:// or rediss:// URL",
+            expected: "a redis:// or rediss:// URL, or one of redis-sentinel:// or redis-cluster://",
             example: "redis://localhost:6379/0",
             secret: true,
             ..PLAIN

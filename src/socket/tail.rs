@@ -274,7 +274,8 @@ impl Tail {
                 // Who listens already has what was delivered to it, whatever it says.
                 let reach = member.map_or(head.seq, |m| m.cursor);
                 let last_seq = last_seq.min(reach);
-                let mut entries = self.store.list_entries(&self.session, last_seq, history).await?;
+                let mut entries =
+                    if last_seq < reach { self.store.list_entries(&self.session, last_seq, history).await? } else { Vec::new() };
                 entries.retain(|e| e.seq() <= reach);
                 let shown = entries.last().map_or(last_seq, Entry::seq);
                 let is_new = member.is_none();

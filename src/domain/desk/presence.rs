@@ -128,7 +128,7 @@ impl Desk {
             self.renew_presences().await?;
         }
         for node in watch.dead(&self.node, self.store.list_nodes().await?) {
-            tracing::warn!(%node, "a node shows no sign of life; who was there by it is there no longer");
+            tracing::warn!(node.id = %node, "a node shows no sign of life; who was there by it is there no longer");
             self.forget_node(&node).await?;
             watch.seen.remove(&node);
         }

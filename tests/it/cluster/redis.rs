@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::redis_server::Redis;
+use super::redis_server::{Clustered, Guarded, Redis};
 use super::{Pair, next_message, say};
 
 /// Word by Redis; without it an entry is looked for every second.
@@ -15,6 +15,9 @@ const LATE: Duration = Duration::from_secs(3);
 
 /// After Redis is back.
 const LEVEL: Duration = Duration::from_secs(5);
+
+/// Until a sentinel has seen what there is, or made a replica the first one.
+const PROMOTED: Duration = Duration::from_secs(30);
 
 /// How long it takes until the agent hears what the visitor says. Both hear it once and next.
 async fn lateness(pair: &mut Pair, text: &str) -> Duration {
@@ -61,5 +64,24 @@ async fn servers_start_without_the_redis_that_is_named() {
     assert!(lateness(&mut pair, "without").await < LATE);
     redis.start_again();
     assert_quick_within(&mut pair, LEVEL).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_a_sentinel_makes_the_first_one_goes_on() {
+    let mut redis = Guarded::start().await;
+    let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
+    assert_quick_within(&mut pair, PROMOTED).await;
+    redis.first.kill().await;
+    assert!(lateness(&mut pair, "without").await < LATE);
+    assert_quick_within(&mut pair, PROMOTED).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_redis_cluster_carries_word_too() {
+    let redis = Clustered::start().await;
+    let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
+    assert_quick_within(&mut pair, PROMOTED).await;
     pair.close().await;
 }
