@@ -151,7 +151,7 @@ impl Node {
         let started = clock.now();
         let Opened { store, name: store_name, lock } = open_store(config, Use::Alone).await?;
         let authority = Arc::new(authority(config, store.as_ref(), &clock).await?);
-        let cluster = cluster(config).await?;
+        let cluster = cluster(config, store.as_ref(), &clock).await?;
         let gateway = Gateway::new(Arc::clone(&store), Arc::clone(&cluster.bus), started);
         let ports = Ports {
             store,
@@ -163,7 +163,8 @@ impl Node {
         let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         first_admin(config, &desk).await?;
-        desk.keep_watch(&mut Watch::new(lock.is_some(), u32::MAX)).await.context("cannot note that this node is there")?;
+        desk.show_life().await.context("cannot note that this node is there")?;
+        desk.keep_watch(&mut Watch::new(lock.is_some(), u32::MAX)).await.context("cannot note which nodes are there")?;
         desk.miss_the_absent().await.context("cannot note who is not connected any more")?;
         let trust = Arc::new(trust(config));
         let listens = listens(config, &cluster, &desk, &gateway, &trust);

@@ -194,14 +194,17 @@ pub(super) struct Cluster {
     pub(super) traffic: Option<Arc<Traffic>>,
 }
 
-/// Redis where nodes share a database and one is named, else nothing beyond this process. The database's name is the installation's.
-pub(super) async fn cluster(config: &Config) -> anyhow::Result<Cluster> {
-    let (Some(url), StoreConfig::MongoDb { database: name, .. }) = (&config.redis_url, &config.store) else {
+/// Redis where nodes share a database and one is named, else nothing beyond this process. The installation is named after its database and the
+/// moment of its first start, since others may use the same Redis.
+pub(super) async fn cluster(config: &Config, store: &dyn Store, clock: &SystemClock) -> anyhow::Result<Cluster> {
+    let (Some(url), StoreConfig::MongoDb { database, .. }) = (&config.redis_url, &config.store) else {
         return Ok(Cluster { bus: Arc::new(LocalBus::default()), signals: Signals::default(), name: String::new(), traffic: None });
     };
     // The library's own words may quote the password.
-    let opened = RedisBus::open(url.expose(), name).await;
+    let first_start = store.first_start(clock.now()).await.context("cannot read the date of the first start")?;
+    let name = format!("{database}:{}", first_start.0);
+    let opened = RedisBus::open(url.expose(), &name).await;
     let (bus, signals) = opened.map_err(|_| anyhow::anyhow!("cannot use REDIS_URL=***; for example redis://localhost:6379/0"))?;
     let traffic = Some(Arc::clone(bus.traffic()));
-    Ok(Cluster { bus: Arc::new(bus), signals, name: name.clone(), traffic })
+    Ok(Cluster { bus: Arc::new(bus), signals, name, traffic })
 }

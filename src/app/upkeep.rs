@@ -45,6 +45,7 @@ pub(super) async fn keep(node: &Node, presence: &Presence) {
         keep_lists(&node.desk),
         keep_logins(&node.desk),
         heal_forever(node),
+        show_life(node, presence),
         keep_watch(node, presence),
         reach_viewers(node)
     );
@@ -116,7 +117,7 @@ async fn heal_forever(node: &Node) {
 /// Summons people of this node to sessions that changed since then, in case the word of it is lost.
 async fn summon_again(node: &Node, since: Timestamp) -> Result<(), Error> {
     for (person, session, after) in node.desk.recent_participants(since).await? {
-        node.gateway.summon_here(&person, &session, after);
+        node.gateway.summon_again(&person, &session, after);
     }
     Ok(())
 }
@@ -148,7 +149,18 @@ async fn keep_logins(desk: &Desk) {
     }
 }
 
-/// Shows that this node lives, notices nodes that do not, and gives the sessions of agents who stay away back to the queue.
+/// Shows that this node lives, also while it sweeps up after another.
+async fn show_life(node: &Node, presence: &Presence) {
+    let mut due = interval(presence.lease / LOOKS);
+    loop {
+        due.tick().await;
+        if let Err(error) = node.desk.show_life().await {
+            tracing::warn!(%error, "this node could not show that it lives; it shows so again soon");
+        }
+    }
+}
+
+/// Notices nodes that do not live any more, and gives the sessions of agents who stay away back to the queue.
 async fn keep_watch(node: &Node, presence: &Presence) {
     let every = presence.lease / LOOKS;
     let mut due = interval(every);

@@ -1,7 +1,7 @@
 //! The session bus over Redis: a channel for each session, subscribed to while this node has sockets in it. It carries numbers, and the entries are
 //! read from the store, where what is lost is healed from too. Commands for sockets of other nodes have a channel of their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -112,7 +112,7 @@ fn start(link: &Arc<Link>, names: &Names, node: Arc<str>, to_say: mpsc::Receiver
 
 /// Says what is stored. What that fails for is said soon: a node that was back earlier believes to hear everything.
 async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Receiver<Word>) {
-    let (mut unsaid, mut again) = (HashMap::<SessionId, u64>::new(), interval(AGAIN));
+    let (mut unsaid, mut unheard, mut again) = (HashMap::<SessionId, u64>::new(), VecDeque::<String>::new(), interval(AGAIN));
     loop {
         tokio::select! {
             word = words.recv() => match word {
@@ -122,13 +122,26 @@ async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Rec
                 }
                 Some(Word::Ahead(..)) => drop(link.traffic.unsaid.fetch_add(1, Ordering::Relaxed)),
                 Some(Word::Asked(command)) => {
-                    if !link.publish(&names.commands, format!("{VERSION} {node} {}", written(&command))).await {
-                        link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
+                    let said = format!("{VERSION} {node} {}", written(&command));
+                    // Whoever is summoned is so later; the rest is of no use then.
+                    let may_wait = matches!(command, Command::Summon { .. }) && unheard.len() < WAITING;
+                    if !unheard.is_empty() || !link.publish(&names.commands, said.clone()).await {
+                        if may_wait {
+                            unheard.push_back(said);
+                        } else {
+                            link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
+                        }
                     }
                 }
                 None => return,
             },
             _ = again.tick() => {}
+        }
+        while let Some(said) = unheard.front() {
+            if !link.publish(&names.commands, said.clone()).await {
+                break;
+            }
+            unheard.pop_front();
         }
         while let Some((session, seq)) = unsaid.iter().next().map(|(session, seq)| (session.clone(), *seq)) {
             if !link.publish(&format!("{}{session}", names.sessions), format!("{VERSION} {node} {seq}")).await {

@@ -96,6 +96,7 @@ impl Door {
             tails: Arc::clone(&self.tails),
             who: who.clone(),
             joined: Mutex::default(),
+            known: Mutex::default(),
             typing: Mutex::default(),
             told: Mutex::default(),
             _place: place,

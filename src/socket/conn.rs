@@ -28,6 +28,9 @@ use crate::limit::Place;
 /// How many sessions one socket may listen to.
 const MOST_SESSIONS: usize = 500;
 
+/// How many sessions a socket remembers to have listened to.
+const MOST_KNOWN: usize = 5_000;
+
 /// After how many milliseconds without another word a person does not type any more.
 const TYPING_MS: i64 = 15_000;
 
@@ -53,6 +56,8 @@ pub(super) struct Conn {
     pub(super) who: Principal,
     /// The sessions it listens to.
     pub(super) joined: Mutex<HashSet<SessionId>>,
+    /// The sessions that it listens to, or has left.
+    pub(super) known: Mutex<HashSet<SessionId>>,
     /// Where the others were told that its person types, and until when they need not hear more.
     pub(super) typing: Mutex<Option<(Typing, Timestamp)>>,
     /// Until when the telling of typing is used up.
@@ -93,6 +98,12 @@ impl Line for Conn {
             Listener { conn: self.id.clone(), outlet: self.outlet.clone(), dialect: Arc::clone(&self.dialect), who: self.who.clone() };
         let joined = self.tails.join(listener, admission).await;
         if joined.is_ok() {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MOST_KNOWN {
+                known.clear();
+            }
+            known.insert(session.clone());
+            drop(known);
             self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
         } else if !self.listens_to(&session) {
             self.exit(&session);
@@ -221,6 +232,11 @@ impl Conn {
         }
     }
 
+    /// Whether it listens to the session, or has left it.
+    fn was_in(&self, session: &SessionId) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(session)
+    }
+
     fn is_full_for(&self, session: &SessionId) -> bool {
         let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
         joined.len() >= MOST_SESSIONS && !joined.contains(session)
@@ -286,8 +302,13 @@ impl Conn {
         let panicked = || tracing::error!(conn.id = %self.id, dialect = self.dialect.realm().name(), "a panic in a call");
         let called = match item {
             Item::Called(called) => called,
-            Item::Summons { session, after } => {
+            Item::Summons { session, again: true, .. } if self.was_in(&session) => return,
+            Item::Summons { session, after, .. } => {
                 let looked = AssertUnwindSafe(conversation.summoned(desk, self, &session, after)).catch_unwind().await;
+                if !self.listens_to(&session) {
+                    // It was sent away, and did not leave.
+                    self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+                }
                 return looked.unwrap_or_else(|_| panicked());
             }
         };

@@ -9,7 +9,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
 /// How many pages are remembered in each of two generations; the older one is forgotten when the younger is full.
-const GENERATION: usize = 10_000;
+const GENERATION: usize = 50_000;
 
 /// A session, and whose page it was.
 type Page = (SessionId, Arc<str>);
@@ -71,10 +71,15 @@ impl Departed {
         company.silent_since.map_or(unnoticed, |since| since.min(unnoticed)).max(self.started)
     }
 
+    /// Tells the other nodes how far a page is whose socket is here.
+    pub(super) fn share(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
+        self.bus.ask(Command::Remember { session: session.clone(), cursor, page: Arc::clone(page) });
+    }
+
     /// Notes, on every node, how far a page's socket was delivered when it went.
     pub(super) fn remember(&self, session: &SessionId, page: &Arc<str>, cursor: u64) {
         self.note(session, page, cursor);
-        self.bus.ask(Command::Remember { session: session.clone(), cursor, page: Arc::clone(page) });
+        self.share(session, page, cursor);
     }
 
     /// Notes how far a page's socket was delivered when it went; the farthest counts, whichever of several sockets goes last.

@@ -159,6 +159,10 @@ impl Gate {
     /// The client is read again.
     pub(super) fn open(&self) {
         if !self.is_held.load(Ordering::SeqCst) && self.shut.swap(false, Ordering::SeqCst) {
+            if self.is_held.load(Ordering::SeqCst) {
+                // Since the look above.
+                return self.shut();
+            }
             if let Some(valve) = self.valve() {
                 valve.open();
             }

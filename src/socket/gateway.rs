@@ -96,9 +96,9 @@ impl Gateway {
         self.tails.memory().has_others()
     }
 
-    /// Summons the person with this key on this node alone.
-    pub fn summon_here(&self, person: &str, session: &SessionId, after: u64) {
-        self.roster.summon(person, session, after);
+    /// Summons the person with this key on this node alone, in case the word of it was lost.
+    pub fn summon_again(&self, person: &str, session: &SessionId, after: u64) {
+        self.roster.summon(person, session, after, true);
     }
 
     fn floors(&self) -> &[Floor] {
@@ -107,7 +107,7 @@ impl Gateway {
 
     fn hear(&self, news: News) {
         match news {
-            News::Asked(Command::Summon { session, after, person }) => self.roster.summon(&person, &session, after),
+            News::Asked(Command::Summon { session, after, person }) => self.roster.summon(&person, &session, after, false),
             News::Asked(Command::Follow { session, after, packet }) => match serde_json::from_str(&packet) {
                 Ok(packet) => {
                     self.tails.wake(&session, after);
@@ -163,7 +163,7 @@ impl Announce for Gateway {
     }
 
     fn summon(&self, person: &str, session: &SessionId, after: u64) {
-        self.roster.summon(person, session, after);
+        self.roster.summon(person, session, after, false);
         self.bus.ask(Command::Summon { session: session.clone(), after, person: person.into() });
     }
 }

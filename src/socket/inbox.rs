@@ -36,6 +36,8 @@ pub(super) enum Item {
         session: SessionId,
         /// The entry.
         after: u64,
+        /// Whether it may have been summoned before, and been there.
+        again: bool,
     },
 }
 

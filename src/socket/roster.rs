@@ -27,10 +27,10 @@ impl Roster {
         Listed { roster: Arc::clone(self), person, conn }
     }
 
-    /// Has the person's connections look at the session, each in its turn.
-    pub(super) fn summon(&self, person: &str, session: &SessionId, after: u64) {
+    /// Has the person's connections look at the session, each in its turn; `again` those alone that were not there since they came.
+    pub(super) fn summon(&self, person: &str, session: &SessionId, after: u64, again: bool) {
         for inbox in self.of().get(person).into_iter().flat_map(HashMap::values) {
-            inbox.push(Item::Summons { session: session.clone(), after });
+            inbox.push(Item::Summons { session: session.clone(), after, again });
         }
     }
 

@@ -115,13 +115,18 @@ impl Desk {
         let _turn = self.comings.take(&agent.as_str().into()).await;
         let was_noted = self.is_here(agent.as_str(), conn);
         // First, so that whatever a crash leaves of this is known to end with the connections.
-        self.note_arrival(agent.as_str(), conn).await?;
-        self.store.set_attended(agent, true, self.now()).await?;
-        let declared = self.declare(agent, to, Some(conn)).await;
-        if declared.is_err() && !was_noted {
-            self.note_departure(agent.as_str(), conn).await?;
+        let arrived = async {
+            self.note_arrival(agent.as_str(), conn).await?;
+            self.store.set_attended(agent, true, self.now()).await?;
+            self.declare(agent, to, Some(conn)).await
+        };
+        let arrived = arrived.await;
+        match &arrived {
+            Err(Error::AgentNotFound) if !was_noted => drop(self.note_departure(agent.as_str(), conn).await?),
+            Err(_) if !was_noted => self.withdraw(agent.as_str(), conn),
+            _ => {}
         }
-        declared
+        arrived
     }
 
     async fn declare(&self, agent: &AgentId, to: Availability, origin: Option<&ConnId>) -> Result<Agent, Error> {
@@ -136,11 +141,19 @@ impl Desk {
     /// Notes a connection of the agent. Who was away is online again.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Desk::miss_the_absent`] does the rest then.
+    /// [`Error::Unavailable`]; the connection is not noted then, unless it was before.
     pub async fn agent_arrived(&self, agent: &Agent, conn: &ConnId) -> Result<(), Error> {
         let turn = self.comings.take(&agent.id.as_str().into()).await;
-        self.note_arrival(agent.id.as_str(), conn).await?;
-        let back = self.agent_is_there(&agent.id).await?;
+        let was_noted = self.is_here(agent.id.as_str(), conn);
+        let arrived = async {
+            self.note_arrival(agent.id.as_str(), conn).await?;
+            self.agent_is_there(&agent.id).await
+        };
+        let arrived = arrived.await;
+        if arrived.is_err() && !was_noted {
+            self.withdraw(agent.id.as_str(), conn);
+        }
+        let back = arrived?;
         drop(turn);
         if let Some(back) = back {
             self.tell_availability(&back, false, Some(conn));

@@ -64,6 +64,8 @@ pub struct Desk {
     node: NodeId,
     /// Who has connections to this node.
     here: Here,
+    /// Whether the store may have forgotten them, because others took this node for dead.
+    is_forgotten: AtomicBool,
     /// Connections of one person, by its key, come and go one after the other on this node.
     comings: Turns<Arc<str>>,
     /// A session is given to one agent after the other on this node, each with its entry, so that the last one in its log has it. Who holds a
@@ -129,6 +131,7 @@ impl Desk {
             turn: AtomicUsize::new(0),
             node: NodeId::random(),
             here: Here::default(),
+            is_forgotten: AtomicBool::new(false),
             comings: Turns::default(),
             takings: Turns::default(),
             editings: Turns::default(),

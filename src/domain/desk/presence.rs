@@ -1,6 +1,7 @@
 //! Who is there. Connections to this node are noted in the store, where every node reads them; those of nodes that died are forgotten.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Desk;
@@ -62,6 +63,11 @@ impl Desk {
         Ok(self.store.insert_presence(&Presence { conn: conn.clone(), person, node: self.node.clone() }).await?)
     }
 
+    /// An arrival came to nothing: nobody will say that this connection goes. What the store has of it is removed by [`Desk::miss_the_absent`].
+    pub(super) fn withdraw(&self, who: &str, conn: &ConnId) {
+        self.here.all().remove(&(who.into(), conn.clone()));
+    }
+
     /// Forgets a connection of the person with this key, whose turn is taken; answers whether it has none any more, on no node.
     pub(super) async fn note_departure(&self, who: &str, conn: &ConnId) -> Result<bool, Error> {
         if !self.here.all().remove(&(who.into(), conn.clone())) {
@@ -109,8 +115,21 @@ impl Desk {
         Ok(self.store.count_present(&format!("{}:", realm.name())).await?)
     }
 
-    /// Shows the other nodes that this one lives, and forgets who was there by nodes that do not. To be called every few seconds. Clocks are not
-    /// compared: a node is dead that shows nothing new while this one looks; a store that does not answer makes nobody dead.
+    /// Shows the other nodes that this one lives. To be called every few seconds, whatever else takes its time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn show_life(&self) -> Result<(), Error> {
+        // The first sign, or others took this node for dead. Where the answer is lost nobody knows.
+        let is_sure = self.store.beat(&self.node).await.inspect_err(|_| self.is_forgotten.store(true, Ordering::Relaxed))? > 1;
+        if !is_sure {
+            self.is_forgotten.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Forgets who was there by nodes that do not live. To be called as often as [`Desk::show_life`]. Clocks are not compared: a node is dead that
+    /// shows nothing new while this one looks; a store that does not answer makes nobody dead.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the watch begins anew then.
@@ -123,9 +142,8 @@ impl Desk {
     }
 
     async fn look_around(&self, watch: &mut Watch) -> Result<(), Error> {
-        if self.store.beat(&self.node).await? == 1 {
-            // The first one, or others took this node for dead.
-            self.renew_presences().await?;
+        if self.is_forgotten.swap(false, Ordering::Relaxed) {
+            self.renew_presences().await.inspect_err(|_| self.is_forgotten.store(true, Ordering::Relaxed))?;
         }
         for node in watch.dead(&self.node, self.store.list_nodes().await?) {
             tracing::warn!(node.id = %node, "a node shows no sign of life; who was there by it is there no longer");
@@ -224,7 +242,7 @@ impl Desk {
     }
 
     /// The person with this key was taken for gone, and is there.
-    async fn welcome_back(&self, who: &str) -> Result<(), Error> {
+    pub(super) async fn welcome_back(&self, who: &str) -> Result<(), Error> {
         match person_of(who) {
             Some(person) => match self.person_is_there(&person).await? {
                 Some(account) => self.follow_status(&account, Availability::Online).await,

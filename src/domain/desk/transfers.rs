@@ -117,32 +117,43 @@ impl Desk {
     /// [`Error::Unavailable`]; the next call does the rest.
     pub async fn requeue_of_absent(&self, grace_ms: i64) -> Result<(), Error> {
         let until = self.now().plus_ms(-grace_ms);
+        let mut failed = Ok(());
         for realm in Realm::ALL.into_iter().filter(|r| r.has_queue()) {
             let mut lost = false;
             for agent in self.store.list_agents(realm).await? {
                 let Some(since) = agent.absent_since.filter(|since| *since <= until && !agent.sessions.is_empty()) else { continue };
+                let who = agent.id.as_str();
+                if self.is_present(who).await? {
+                    let _turn = self.comings.take(&who.into()).await;
+                    self.welcome_back(who).await?;
+                    continue;
+                }
                 for (_, id) in self.store.list_slots(realm, since).await?.into_iter().filter(|(holder, _)| *holder == agent.id) {
-                    self.requeue(&agent.id, &id).await?;
-                    lost = true;
+                    match self.requeue(&agent.id, &id).await {
+                        Ok(is_requeued) => lost |= is_requeued,
+                        // One that cannot be given back keeps no other from it.
+                        Err(error) => failed = Err(error),
+                    }
                 }
             }
             if lost {
                 self.drain_queue(realm).await?;
             }
         }
-        Ok(())
+        failed
     }
 
-    async fn requeue(&self, agent: &AgentId, id: &SessionId) -> Result<(), Error> {
+    /// Answers whether it waits now.
+    async fn requeue(&self, agent: &AgentId, id: &SessionId) -> Result<bool, Error> {
         let author = Person::new(Realm::Support, "system", Role::System);
         let wanted = Move { waits: true, only_from: Some(agent.clone()), ..Move::to(None, ABSENT, author) };
         match self.reassign(id, wanted).await {
-            Ok(_) => {
+            Ok(session) if session.status == Status::Waiting => {
                 tracing::info!(session.id = %id, agent.id = %agent, "a session of an agent who is gone waits again");
-                Ok(())
+                Ok(true)
             }
-            // Its slot is left over, and freed in a minute.
-            Err(Error::SessionEnded(_) | Error::SessionNotFound) => Ok(()),
+            // It is another's by now, or over. The slot is left over, and freed in a minute.
+            Ok(_) | Err(Error::SessionEnded(_) | Error::SessionNotFound) => Ok(false),
             Err(error) => Err(error),
         }
     }

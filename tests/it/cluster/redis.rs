@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::redis_server::{Clustered, Guarded, Redis};
@@ -41,11 +42,26 @@ async fn assert_quick_within(pair: &mut Pair, limit: Duration) {
     }
 }
 
+/// The agent hears that the visitor types, and that he stops.
+async fn assert_typing_is_told(pair: &mut Pair) {
+    for (call, is_typing) in [("typing_start", true), ("typing_stop", false)] {
+        pair.visitor.emit(call, &[json!({"sessionId": pair.session})]);
+        let told = loop {
+            let event = pair.agent.event().await.expect("word of typing");
+            if event.name == "user_typing" {
+                break event;
+            }
+        };
+        assert_eq!(told.args[0]["isTyping"], json!(is_typing), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn redis_makes_word_quick_and_its_death_loses_nothing() {
     let mut redis = Redis::start();
     let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
     assert_quick_within(&mut pair, LEVEL).await;
+    assert_typing_is_told(&mut pair).await;
     redis.kill().await;
     for n in 0..4 {
         let late = lateness(&mut pair, &format!("without {n}")).await;
@@ -53,6 +69,7 @@ async fn redis_makes_word_quick_and_its_death_loses_nothing() {
     }
     redis.start_again();
     assert_quick_within(&mut pair, LEVEL).await;
+    assert_typing_is_told(&mut pair).await;
     pair.close().await;
 }
 

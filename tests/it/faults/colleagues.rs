@@ -9,9 +9,6 @@ use helpline::domain::entry::Content;
 use helpline::domain::ids::{AgentId, ConnId};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
-use helpline::store::mongo::open;
-use helpline::store::sqlite::Sqlite;
-use tempfile::TempDir;
 
 use super::parts::desk_over;
 
@@ -62,8 +59,9 @@ async fn who_was_connected_when_the_process_died_is_away_and_who_was_declared_st
     assert_eq!(availability(&died, &agents[1]).await, Availability::Online, "he is connected");
 
     // The process before this one, which had the store for itself, showed a sign of life.
-    died.keep_watch(&mut Watch::new(true, 1)).await.expect("a look");
+    died.show_life().await.expect("a sign");
     let desk = desk_over(store);
+    desk.show_life().await.expect("a sign");
     desk.keep_watch(&mut Watch::new(true, 1)).await.expect("a look");
     for (agent, expected) in
         agents.iter().zip([Availability::Online, Availability::Away, Availability::Away, Availability::Online, Availability::Offline])
@@ -114,26 +112,6 @@ async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Stor
     assert_eq!(order().await, [last.clone(), first.clone()]);
     desk.agent_left(&first, &conns[0]).await.expect("a departure");
     assert_eq!(order().await, [last, first]);
-}
-
-async fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
-    let folder = TempDir::new().expect("a folder");
-    case(Arc::new(Sqlite::open(folder.path()).await.expect("a store"))).await;
-}
-
-async fn on_mongo<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
-    let uri = std::env::var("HELPLINE_TEST_MONGODB_URI").expect("HELPLINE_TEST_MONGODB_URI is set: run scripts/test.sh");
-    let name = format!("helpline_test_{}", uuid::Uuid::new_v4().simple());
-    case(Arc::new(open(&uri, Some(&name)).await.expect("a store"))).await;
-    let client = mongodb::Client::with_uri_str(&uri).await.expect("the tests' MongoDB");
-    client.database(&name).drop().await.expect("a database to drop");
-}
-
-macro_rules! on_both_stores {
-    ($($case:ident),* $(,)?) => {
-        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_embedded(super::$case).await; })* }
-        mod mongo { $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::on_mongo(super::$case).await; })* }
-    };
 }
 
 on_both_stores! {

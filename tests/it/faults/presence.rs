@@ -10,9 +10,6 @@ use helpline::domain::ids::{AccountId, AgentId, ConnId, SessionId};
 use helpline::domain::principal::{Realm, Role};
 use helpline::domain::session::Status;
 use helpline::domain::store::Store;
-use helpline::store::mongo::open;
-use helpline::store::sqlite::Sqlite;
-use tempfile::TempDir;
 
 use super::parts::desk_over;
 use super::rooms::{Office, account, assert_of_one_agent, office, principal, support};
@@ -20,6 +17,12 @@ use super::rooms::{Office, account, assert_of_one_agent, office, principal, supp
 /// Longer than any test lasts, and no time at all.
 const LONG: i64 = 3_600_000;
 const NO_TIME: i64 = 0;
+
+/// What a node does every few seconds.
+async fn look(desk: &Desk, watch: &mut Watch) {
+    desk.show_life().await.unwrap();
+    desk.keep_watch(watch).await.unwrap();
+}
 
 async fn status(store: &dyn Store, id: &AccountId) -> Availability {
     store.find_account(id).await.unwrap().unwrap().status
@@ -73,23 +76,23 @@ async fn a_dead_node_takes_its_people_with_it_and_a_slow_one_brings_them_back(st
     let (here, there) = (desk_over(Arc::clone(&store)), desk_over(Arc::clone(&store)));
     let (of_here, of_there) = (account(&*store, "here", Role::Agent).await, account(&*store, "there", Role::Agent).await);
     let (mut watch, mut slow) = (Watch::new(false, 3), Watch::new(false, 3));
-    here.keep_watch(&mut watch).await.unwrap();
-    there.keep_watch(&mut slow).await.unwrap();
+    look(&here, &mut watch).await;
+    look(&there, &mut slow).await;
     here.person_arrived(&of_here.person(), &ConnId::random()).await.unwrap();
     there.person_arrived(&of_there.person(), &ConnId::random()).await.unwrap();
     for _ in 0..6 {
-        here.keep_watch(&mut watch).await.unwrap();
-        there.keep_watch(&mut slow).await.unwrap();
+        look(&here, &mut watch).await;
+        look(&there, &mut slow).await;
         here.miss_the_absent().await.unwrap();
     }
     assert!(is_available(&*store, &of_there).await, "both live");
-    for look in 0..5 {
-        assert_eq!(is_available(&*store, &of_there).await, look < 4, "after {look} looks");
-        here.keep_watch(&mut watch).await.unwrap();
+    for n in 0..5 {
+        assert_eq!(is_available(&*store, &of_there).await, n < 4, "after {n} looks");
+        look(&here, &mut watch).await;
     }
     assert_eq!(here.count_present(Realm::Rooms).await.unwrap(), 1);
     assert!(is_available(&*store, &of_here).await);
-    there.keep_watch(&mut slow).await.unwrap();
+    look(&there, &mut slow).await;
     assert!(is_available(&*store, &of_there).await, "it was slow, and not dead");
     assert_eq!(here.count_present(Realm::Rooms).await.unwrap(), 2);
     there.give_up_watch().await.unwrap();
@@ -146,29 +149,6 @@ async fn what_an_absent_agent_is_given_by_somebody_stays_his(store: Arc<dyn Stor
     other.requeue_of_absent(NO_TIME).await.unwrap();
     let session = office.store.find_session(&id).await.unwrap().unwrap();
     assert_eq!(session.agent.unwrap().id, AgentId::of(Realm::Rooms, absent.id.as_str()));
-}
-
-macro_rules! on_both_stores {
-    ($($case:ident,)+) => {
-        mod embedded {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                let folder = TempDir::new().unwrap();
-                super::$case(Arc::new(Sqlite::open(folder.path()).await.unwrap())).await;
-            })+
-        }
-
-        mod mongo {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                let (uri, database) = (crate::transcripts::mongo_uri(), format!("helpline_test_{}", uuid::Uuid::new_v4().simple()));
-                super::$case(Arc::new(open(&uri, Some(&database)).await.unwrap())).await;
-                mongodb::Client::with_uri_str(uri).await.unwrap().database(&database).drop().await.unwrap();
-            })+
-        }
-    };
 }
 
 on_both_stores! {

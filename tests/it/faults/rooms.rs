@@ -15,9 +15,6 @@ use helpline::domain::session::Status;
 use helpline::domain::store::Store;
 use helpline::domain::time::Timestamp;
 use helpline::domain::topic::Topic;
-use helpline::store::mongo::open;
-use helpline::store::sqlite::Sqlite;
-use tempfile::TempDir;
 
 use super::parts::desk_over;
 
@@ -189,30 +186,6 @@ async fn what_is_deleted_while_it_is_changed_is_nowhere(store: Arc<dyn Store>) {
     for entry in log(&*office.store, &overview.session.id).await {
         assert!(!format!("{:?}", entry.content).contains("secret"), "{entry:?}");
     }
-}
-
-/// Stamps the cases for both stores.
-macro_rules! on_both_stores {
-    ($($case:ident,)+) => {
-        mod embedded {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                let folder = TempDir::new().unwrap();
-                super::$case(Arc::new(Sqlite::open(folder.path()).await.unwrap())).await;
-            })+
-        }
-
-        mod mongo {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                let (uri, database) = (crate::transcripts::mongo_uri(), format!("helpline_test_{}", uuid::Uuid::new_v4().simple()));
-                super::$case(Arc::new(open(&uri, Some(&database)).await.unwrap())).await;
-                mongodb::Client::with_uri_str(uri).await.unwrap().database(&database).drop().await.unwrap();
-            })+
-        }
-    };
 }
 
 on_both_stores! {
