@@ -1,13 +1,14 @@
 //! Large attachments against the real server on both stores: they stream in and out with little memory, and what no message carries goes away.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Client, Response};
 use serde_json::{Value, json};
+use tokio::time::interval;
 use uuid::Uuid;
 
 use super::harness::server::Server;
@@ -92,21 +93,14 @@ fn text(value: &Value) -> String {
 }
 
 /// The most resident memory that the server has while this runs, in kilobytes.
-async fn peak_kb(server: &Arc<Server>, work: impl Future<Output = ()>) -> u64 {
-    let (done, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let watch = {
-        let (server, done, peak) = (Arc::clone(server), Arc::clone(&done), Arc::clone(&peak));
-        tokio::spawn(async move {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(server.resident_kb(), Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-    };
-    work.await;
-    done.store(true, Ordering::Relaxed);
-    watch.await.unwrap();
-    peak.load(Ordering::Relaxed)
+async fn peak_kb(server: &Server, work: impl Future<Output = ()>) -> u64 {
+    let (mut work, mut look, mut peak) = (pin!(work), interval(Duration::from_millis(5)), 0);
+    loop {
+        tokio::select! {
+            () = &mut work => return peak,
+            _ = look.tick() => peak = peak.max(server.resident_kb()),
+        }
+    }
 }
 
 async fn large_files_stream_in_and_out(house: House) {

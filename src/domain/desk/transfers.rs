@@ -129,7 +129,7 @@ impl Desk {
                     continue;
                 }
                 for (_, id) in self.store.list_slots(realm, since).await?.into_iter().filter(|(holder, _)| *holder == agent.id) {
-                    match self.requeue(&agent.id, &id).await {
+                    match self.requeue(realm, &agent.id, &id).await {
                         Ok(is_requeued) => lost |= is_requeued,
                         // One that cannot be given back keeps no other from it.
                         Err(error) => failed = Err(error),
@@ -144,8 +144,8 @@ impl Desk {
     }
 
     /// Answers whether it waits now.
-    async fn requeue(&self, agent: &AgentId, id: &SessionId) -> Result<bool, Error> {
-        let author = Person::new(Realm::Support, "system", Role::System);
+    async fn requeue(&self, realm: Realm, agent: &AgentId, id: &SessionId) -> Result<bool, Error> {
+        let author = Person::new(realm, "system", Role::System);
         let wanted = Move { waits: true, only_from: Some(agent.clone()), ..Move::to(None, ABSENT, author) };
         match self.reassign(id, wanted).await {
             Ok(session) if session.status == Status::Waiting => {

@@ -128,6 +128,8 @@ async fn sessions_of_who_stays_away_wait_again_and_are_given_to_one_other(store:
     }
     let waiting = office.store.find_session(&id).await.unwrap().unwrap();
     assert_eq!((waiting.status, waiting.assignment, waiting.agent), (Status::Waiting, 2, None));
+    let author = office.store.last_entry(&id).await.unwrap().unwrap().author;
+    assert_eq!((author.realm, author.role), (Realm::Rooms, Role::System), "it is of the session's own contract");
     let late = account(&*office.store, "late", Role::Agent).await;
     other.person_arrived(&late.person(), &ConnId::random()).await.unwrap();
     assert_of_one_agent(&office, &id).await;
