@@ -135,7 +135,20 @@ pub enum Signal {
         vanished: bool,
         /// When.
         at: Timestamp,
+        /// The entry that shows why, for those who listen to its session.
+        after: Option<Arc<Entry>>,
     },
+}
+
+impl Signal {
+    /// The entry that whoever listens to its session gets before the signal.
+    pub fn follows(&self) -> Option<&Entry> {
+        match self {
+            Self::Said { entry, .. } | Self::Receipt { message: entry, .. } => Some(entry),
+            Self::Availability { after, .. } => after.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Fan-out. No method blocks or fails: what cannot be delivered now is healed from the store (entries) or dropped (signals).

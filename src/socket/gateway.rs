@@ -149,8 +149,7 @@ impl Announce for Gateway {
     }
 
     fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
-        // Whoever also listens to the session gets the message itself first.
-        let (Signal::Said { entry, .. } | Signal::Receipt { message: entry, .. }) = &signal else {
+        let Some(entry) = signal.follows() else {
             return self.floors().iter().for_each(|floor| floor.send(to, &signal, origin));
         };
         for (floor, n) in self.floors().iter().zip(0..) {

@@ -72,7 +72,7 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
             });
             Frame::new("new-message-notification", &said)
         }),
-        Signal::Availability { agent, vanished, at } => {
+        Signal::Availability { agent, vanished, at, .. } => {
             let changed =
                 json!({"operatorId": agent.id.in_realm(), "status": availability_word(agent.availability), "timestamp": at.iso()});
             let named = if *vanished { changed } else { views::with(changed, [("operatorName", (*agent.name).into())]) };

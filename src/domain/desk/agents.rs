@@ -193,7 +193,7 @@ impl Desk {
     fn tell_availability(&self, agent: &Agent, vanished: bool, origin: Option<&ConnId>) {
         let sessions = agent.sessions.iter().cloned().map(Audience::Session);
         let to: Vec<Audience> = std::iter::once(Audience::Agents(agent.realm)).chain(sessions).collect();
-        let signal = Signal::Availability { agent: Arc::new(agent.clone()), vanished, at: self.now() };
+        let signal = Signal::Availability { agent: Arc::new(agent.clone()), vanished, at: self.now(), after: None };
         self.announce.signal(&to, signal, origin);
     }
 

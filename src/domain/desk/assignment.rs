@@ -42,8 +42,8 @@ impl Default for Record {
 /// A session that an agent has.
 struct Taken {
     session: Session,
-    /// Whether he has it only now.
-    is_new: bool,
+    /// The entry that says so, if he has it only now.
+    made: Option<Arc<Entry>>,
     /// Who had it before: his slot is free.
     former: Option<Assignee>,
 }
@@ -98,13 +98,13 @@ impl Desk {
         allow_agent(who, &agent.id)?;
         let turn = self.takings.take(id).await;
         let taken = self.take_in_turn(who, agent, id).await;
-        if let Ok(Taken { session, is_new: true, .. }) = &taken {
+        if let Ok(Taken { session, made: Some(_), .. }) = &taken {
             self.note(session, note).await;
         }
         drop(turn);
         let taken = taken?;
         self.follow_up(&taken, agent, None).await?;
-        Ok((taken.session, taken.is_new))
+        Ok((taken.session, taken.made.is_some()))
     }
 
     /// Gives the session to the agent, who answers it over `conn`, where the one who has it is not connected: whoever answers now is to be seen
@@ -136,7 +136,7 @@ impl Desk {
         if !self.store.find_agent(&former.id).await?.is_some_and(is_there)
             && let Some(now) = self.store.find_agent(&agent.id).await?
         {
-            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now() };
+            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now(), after: taken.made.clone() };
             self.announce.signal(&[Audience::Session(taken.session.id.clone())], signal, origin);
         }
         self.drain_queue(taken.session.realm).await
@@ -151,7 +151,7 @@ impl Desk {
                 return Err(Error::SessionEnded(id.clone()));
             }
             if holder.as_ref().is_some_and(|h| h.id == agent.id) {
-                return Ok(Taken { session, is_new: false, former: None });
+                return Ok(Taken { session, made: None, former: None });
             }
             if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
                 return Err(Error::AgentUnavailable);
@@ -167,10 +167,10 @@ impl Desk {
             if let Some(former) = &former {
                 self.give_back(&taken, former).await?;
             }
-            if recorded.is_none() {
+            let Some(made) = recorded else {
                 return Err(Error::SessionEnded(id.clone()));
-            }
-            return Ok(Taken { session: taken, is_new: true, former: holder });
+            };
+            return Ok(Taken { session: taken, made: Some(made), former: holder });
         }
         Err(StoreError::Conflict(format!("session {id}")).into())
     }
