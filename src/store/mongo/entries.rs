@@ -3,7 +3,7 @@
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Hint, ReturnDocument};
+use mongodb::options::ReturnDocument;
 use mongodb::{Collection, IndexModel};
 
 use crate::domain::entry::{Draft, Entry, Head};
@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 
 use super::documents::{from_entry, id, moment, number, to_entry, to_head, to_session_id};
 use super::errors::{DUPLICATE, duplicate_index, index_name};
-use super::open::{partial, unique};
+use super::open::{index, partial, unique};
 use super::sessions::integer;
 
 /// The index that numbers rest on.
@@ -25,7 +25,7 @@ pub(super) const SESSION_SEQ: &str = "messages_session_seq";
 const CLIENT_KEY: &str = "messages_client_key";
 
 /// The index by which messages alone are read.
-const SESSION_ORDINAL: &str = "messages_session_ordinal";
+const SESSION_ORDINAL: &str = "messages_session_kind_ordinal";
 
 /// For how many sessions one question asks whether their logs have gone on.
 const AHEAD: usize = 200;
@@ -39,7 +39,7 @@ pub(super) fn indexes() -> Vec<IndexModel> {
     vec![
         unique(SESSION_SEQ, doc! { "sessionId": 1, "seq": 1 }, None),
         unique(CLIENT_KEY, sender, Some(doc! { "clientKey": { "$type": "string" } })),
-        partial(SESSION_ORDINAL, doc! { "sessionId": 1, "ordinal": 1 }, doc! { "kind": "message" }),
+        index(SESSION_ORDINAL, doc! { "sessionId": 1, "kind": 1, "ordinal": 1 }),
         partial("messages_edits", doc! { "messageId": 1 }, doc! { "kind": "edited" }),
         partial("messages_unapplied", doc! { "sessionId": 1, "seq": 1 }, doc! { "applied": false }),
     ]
@@ -150,12 +150,12 @@ impl Log {
 
     pub(super) async fn list(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let filter = doc! { "sessionId": id(session.as_str()), "seq": range(after, limit) };
-        self.many(filter, doc! { "seq": 1 }, SESSION_SEQ).await
+        self.many(filter, doc! { "seq": 1 }).await
     }
 
     pub(super) async fn list_messages(&self, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let filter = doc! { "sessionId": id(session.as_str()), "ordinal": range(after, limit), "kind": "message" };
-        self.many(filter, doc! { "ordinal": 1 }, SESSION_ORDINAL).await
+        self.many(filter, doc! { "ordinal": 1 }).await
     }
 
     /// The last message of the session, or the last one that is no notice. Looks back from the end in ranges that grow, so that a few notices cost
@@ -175,7 +175,7 @@ impl Log {
         while upto > 0 {
             let below = upto.saturating_sub(width);
             filter.insert("ordinal", doc! { "$gt": number(below), "$lte": number(upto) });
-            let found = self.messages.find_one(filter.clone()).sort(doc! { "ordinal": -1 }).hint(Hint::Name(SESSION_ORDINAL.to_owned()));
+            let found = self.messages.find_one(filter.clone()).sort(doc! { "ordinal": -1 });
             if let Some(found) = found.await? {
                 return to_entry(&found).map(Some);
             }
@@ -214,10 +214,9 @@ impl Log {
         self.messages.find_one(filter).await?.as_ref().map(to_entry).transpose()
     }
 
-    /// The entries of a bounded range, by the index that it is a range of.
-    async fn many(&self, filter: Document, sort: Document, index: &str) -> Result<Vec<Entry>, StoreError> {
-        let found = self.messages.find(filter).sort(sort).hint(Hint::Name(index.to_owned()));
-        found.await?.try_collect::<Vec<_>>().await?.iter().map(to_entry).collect()
+    /// The entries of a bounded range.
+    async fn many(&self, filter: Document, sort: Document) -> Result<Vec<Entry>, StoreError> {
+        self.messages.find(filter).sort(sort).await?.try_collect::<Vec<_>>().await?.iter().map(to_entry).collect()
     }
 }
 

@@ -196,8 +196,14 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
             names.sort();
             names
         };
-        let messages =
-            ["_id_", "messages_client_key", "messages_edits", "messages_session_ordinal", "messages_session_seq", "messages_unapplied"];
+        let messages = [
+            "_id_",
+            "messages_client_key",
+            "messages_edits",
+            "messages_session_kind_ordinal",
+            "messages_session_seq",
+            "messages_unapplied",
+        ];
         assert_eq!(names("messages").await, messages);
         let sessions = [
             "_id_",
