@@ -1,0 +1,54 @@
+//! What a listener heard of a session, held against what was said: nothing lost, nothing twice, everything in order. It knows numbers only.
+
+use std::collections::BTreeSet;
+
+/// What one listener heard of one speaker, whose messages are numbered from 1.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// The highest number so far.
+    pub(crate) last: u64,
+    missing: BTreeSet<u64>,
+    pub(crate) doubled: u64,
+    pub(crate) disordered: u64,
+}
+
+impl Heard {
+    pub(crate) fn note(&mut self, number: u64) {
+        if number == self.last + 1 {
+            self.last = number;
+        } else if number > self.last {
+            self.missing.extend(self.last + 1..number);
+            self.last = number;
+        } else if self.missing.remove(&number) {
+            self.disordered += 1;
+        } else {
+            self.doubled += 1;
+        }
+    }
+
+    /// How many of so many were not heard.
+    pub(crate) fn lost(&self, said: u64) -> u64 {
+        self.missing.len() as u64 + said.saturating_sub(self.last)
+    }
+}
+
+/// The server's own numbers, which ascend by one; a relay has none.
+#[derive(Default)]
+pub(crate) struct Sequence {
+    last: Option<u64>,
+    pub(crate) broken: u64,
+}
+
+impl Sequence {
+    /// Numbers follow this one.
+    pub(crate) fn after(last: Option<u64>) -> Self {
+        Self { last, broken: 0 }
+    }
+
+    pub(crate) fn note(&mut self, seq: Option<u64>) {
+        let Some(last) = self.last else { return };
+        let next = last + 1;
+        self.broken += u64::from(seq != Some(next));
+        self.last = Some(seq.map_or(next, |seq| seq.max(last)));
+    }
+}
