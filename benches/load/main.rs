@@ -163,7 +163,7 @@ async fn talk(load: &Load, pace: Pace) -> anyhow::Result<Value> {
         report.add(outcome?);
     }
     let used = watch.join().map_err(|_| anyhow::anyhow!("the watch panicked"))??;
-    Ok(report.to_json(&plan, &used))
+    Ok(report.into_json(&plan, &used))
 }
 
 /// Opens the sessions of these numbers, a few at a time.

@@ -75,7 +75,7 @@ impl Report {
         self.problems.extend(outcome.problem);
     }
 
-    pub(crate) fn to_json(mut self, plan: &Plan, used: &Used) -> Value {
+    pub(crate) fn into_json(mut self, plan: &Plan, used: &Used) -> Value {
         let record = &mut self.all.record;
         let seconds = used.elapsed.as_secs_f64();
         let each = |cpu: Duration| rounded(cpu.as_secs_f64() * 1e6 / record.done.max(1) as f64);
