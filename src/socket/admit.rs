@@ -1,6 +1,5 @@
 //! Admission: who may open a socket, and everything that must stand before the library says CONNECT, because the client may call at once.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, header};
@@ -89,7 +88,7 @@ impl Door {
         });
         let id = ConnId::random();
         let listed = who.person().map(|person| self.roster.list(person.key(), id.clone(), ending.clone()));
-        let conn = Conn {
+        let conn = Box::new(Conn {
             id,
             outlet: Outlet::new(socket, Arc::clone(&self.errors)),
             dialect: Arc::clone(&self.dialect),
@@ -101,12 +100,12 @@ impl Door {
             told: Mutex::default(),
             _place: place,
             _listed: listed,
-        };
+        });
         let conversation = self.dialect.converse(who, handshake);
         let (id, mut stay) = (conn.id.clone(), self.stay.subscribe());
-        let running = conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected);
+        // Boxed, because the task would hold room for it twice.
+        let mut running = Box::pin(conn.run(Arc::clone(&self.desk), conversation, inbox, is_connected));
         tokio::spawn(async move {
-            let mut running = pin!(running);
             tokio::select! {
                 () = &mut running => return,
                 () = send_away(&mut stay, &id, &ending) => ending.close(Closed::Gone(words(DisconnectReason::ClosingServer))),

@@ -170,7 +170,7 @@ impl Line for Conn {
 impl Conn {
     /// Works until the socket is gone and every call that came before is carried out.
     pub(super) async fn run(
-        self,
+        self: Box<Self>,
         desk: Arc<Desk>,
         mut conversation: Box<dyn Conversation>,
         mut inbox: Inbox,
@@ -183,7 +183,7 @@ impl Conn {
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
         self.open(&desk, conversation.as_mut()).await;
         let reason = self.serve(&desk, conversation.as_mut(), &mut inbox).await;
-        let leaving = AssertUnwindSafe(conversation.closed(&desk, &self, reason)).catch_unwind().await;
+        let leaving = AssertUnwindSafe(conversation.closed(&desk, &*self, reason)).catch_unwind().await;
         if leaving.is_err() {
             tracing::error!(conn.id = %self.id, "a panic while a socket left");
         }
@@ -291,7 +291,8 @@ impl Conn {
             self.stop_typing(desk, |_, until| until <= now);
             let Some(next) = next else { continue };
             match next {
-                Ok(item) => self.carry_out(desk, conversation, item).await,
+                // Large beside a connection that waits, as most do.
+                Ok(item) => Box::pin(self.carry_out(desk, conversation, item)).await,
                 Err(Closed::Gone(reason)) => return reason,
                 Err(Closed::Flooded) => return self.dismiss(Farewell::Flooded).await,
             }

@@ -98,7 +98,8 @@ pub(super) enum Closed {
 /// The end that the read loop fills.
 #[derive(Clone)]
 pub(super) struct Sender {
-    calls: mpsc::Sender<Item>,
+    /// Boxed, because a channel holds room for 32 of them however few wait.
+    calls: mpsc::Sender<Box<Item>>,
     closed: Arc<Mutex<Option<oneshot::Sender<Closed>>>>,
     bytes: Arc<AtomicUsize>,
     /// Whether the task is at a call that it took.
@@ -108,7 +109,7 @@ pub(super) struct Sender {
 
 /// The end that the connection's task empties.
 pub(super) struct Inbox {
-    calls: mpsc::Receiver<Item>,
+    calls: mpsc::Receiver<Box<Item>>,
     closed: oneshot::Receiver<Closed>,
     /// Why no more will come, once that is known.
     why: Option<Closed>,
@@ -158,7 +159,7 @@ impl Sender {
         let size = item.size();
         let waiting = self.bytes.fetch_add(size, Ordering::SeqCst);
         let too_many_bytes = waiting > 0 && waiting + size > MAX_BYTES;
-        if too_many_bytes || self.calls.try_send(item).is_err() {
+        if too_many_bytes || self.calls.try_send(Box::new(item)).is_err() {
             return self.close(Closed::Flooded);
         }
         let calls = self.calls.max_capacity() - self.calls.capacity();
@@ -177,13 +178,13 @@ impl Inbox {
         if self.why.is_none() {
             tokio::select! {
                 biased;
-                Some(item) = self.calls.recv() => return Ok(self.took(item)),
+                Some(item) = self.calls.recv() => return Ok(self.took(*item)),
                 why = &mut self.closed => self.why = Some(why.unwrap_or(Closed::Gone("transport close"))),
             }
         }
         // What arrived before the close is still carried out.
         match (self.calls.try_recv(), self.why) {
-            (Ok(item), _) => Ok(self.took(item)),
+            (Ok(item), _) => Ok(self.took(*item)),
             (Err(_), why) => Err(why.unwrap_or(Closed::Gone("transport close"))),
         }
     }

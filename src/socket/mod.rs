@@ -6,6 +6,7 @@ mod abandon;
 mod admit;
 mod inbox;
 mod gate;
+mod head;
 mod conn;
 mod departed;
 mod drain;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use socketioxide::ParserConfig;
@@ -22,7 +22,7 @@ use super::gateway::{Floor, Gateway};
 use super::outlet::EmitErrors;
 use super::roster::Roster;
 use super::tails::Tails;
-use super::{Adapter, SocketIo, SocketRef, abandon};
+use super::{Adapter, SocketIo, SocketRef, abandon, head};
 use crate::cluster::driver::Signals;
 use crate::dialect::Dialect;
 use crate::domain::desk::Desk;
@@ -99,7 +99,8 @@ impl Sockets {
         let gates = Arc::new(Gates::default());
         gates.hang_up_by(abandon::hang_up(service.clone()));
         let routes = Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service.clone());
-        let paced = abandon::watched(routes, service).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
+        let paced =
+            abandon::watched(routes, service).layer(from_fn(head::detach)).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
         let (errors, roster) = (Arc::clone(gateway.emit_errors()), Arc::clone(gateway.roster()));

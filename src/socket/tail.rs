@@ -121,7 +121,8 @@ impl Tail {
             Command::Entry(entry) => self.hear(&entry).await,
             Command::Look => self.look().await,
             Command::Then(work) => work(),
-            Command::Join(joining) => self.join(*joining).await,
+            // Seldom, and large: a tail lasts.
+            Command::Join(joining) => Box::pin(self.join(*joining)).await,
             Command::Leave(conn, done) => {
                 self.forget(&conn);
                 let _ = done.send(());
