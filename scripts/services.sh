@@ -126,6 +126,8 @@ cmake_is_enough() {
 start_mongo() {
   local data pid port tries
   data="$(mktemp -d)"
+  # It is looked into below, perhaps before the server has begun to write it.
+  : >"$data/log"
   nohup "$MONGO_BIN" --port 0 --storage-path "$data/db" --sync-on-commit --log-file-max 16MB --cache-size 256M \
     >"$data/log" 2>&1 </dev/null &
   pid=$!
