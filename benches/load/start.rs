@@ -47,8 +47,8 @@ fn first_answer(child: &mut Child, port: u16, start: Instant) -> anyhow::Result<
     while start.elapsed() < LIMIT {
         if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
             stream.set_read_timeout(Some(LIMIT))?;
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-            // Whatever it answers, it was accepted.
+            stream.write_all(b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+            // It answers that this is no transport: it was accepted.
             stream.read_exact(&mut [0])?;
             return Ok(start.elapsed());
         }
