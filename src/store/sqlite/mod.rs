@@ -120,7 +120,7 @@ impl Store for Sqlite {
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         let id = id.clone();
-        self.readers.run(move |conn| sessions::find(conn, &id)).await
+        self.readers.glance(move |conn| sessions::find(conn, &id)).await
     }
 
     async fn list_waiting(&self, realm: Realm, limit: u32) -> Result<Vec<Session>, StoreError> {
@@ -192,17 +192,17 @@ impl Store for Sqlite {
 
     async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {
         let (session, sender, key) = (session.clone(), sender.clone(), key.clone());
-        self.readers.run(move |conn| entries::find_by_key(conn, &session, &sender, &key)).await
+        self.readers.glance(move |conn| entries::find_by_key(conn, &session, &sender, &key)).await
     }
 
     async fn head(&self, session: &SessionId) -> Result<Head, StoreError> {
         let session = session.clone();
-        self.readers.run(move |conn| entries::head(conn, &session)).await
+        self.readers.glance(move |conn| entries::head(conn, &session)).await
     }
 
     async fn last_entry(&self, session: &SessionId) -> Result<Option<Entry>, StoreError> {
         let session = session.clone();
-        self.readers.run(move |conn| entries::last(conn, &session)).await
+        self.readers.glance(move |conn| entries::last(conn, &session)).await
     }
 
     async fn list_ahead(&self, reached: &[(SessionId, u64)]) -> Result<Vec<SessionId>, StoreError> {
@@ -227,7 +227,7 @@ impl Store for Sqlite {
 
     async fn find_message(&self, id: &EntryId) -> Result<Option<Entry>, StoreError> {
         let id = id.clone();
-        self.readers.run(move |conn| entries::find_message(conn, &id)).await
+        self.readers.glance(move |conn| entries::find_message(conn, &id)).await
     }
 
     async fn note_receipt(&self, id: &EntryId, person: &Person, at: Timestamp, is_read: bool) -> Result<Option<(Entry, bool)>, StoreError> {
@@ -265,7 +265,7 @@ impl Store for Sqlite {
 
     async fn find_agent(&self, id: &AgentId) -> Result<Option<Agent>, StoreError> {
         let id = id.clone();
-        self.readers.run(move |conn| agents::find(conn, &id)).await
+        self.readers.glance(move |conn| agents::find(conn, &id)).await
     }
 
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -305,7 +305,7 @@ impl Store for Sqlite {
 
     async fn find_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let id = id.clone();
-        self.readers.run(move |conn| accounts::find(conn, &id)).await
+        self.readers.glance(move |conn| accounts::find(conn, &id)).await
     }
 
     async fn find_accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
@@ -315,7 +315,7 @@ impl Store for Sqlite {
 
     async fn find_account_by_email(&self, realm: Realm, email: &str) -> Result<Option<Account>, StoreError> {
         let email = email.to_owned();
-        self.readers.run(move |conn| accounts::find_by_email(conn, realm, &email)).await
+        self.readers.glance(move |conn| accounts::find_by_email(conn, realm, &email)).await
     }
 
     async fn list_accounts(&self, realm: Realm, roles: &[Role], limit: u32) -> Result<Vec<Account>, StoreError> {
@@ -349,7 +349,7 @@ impl Store for Sqlite {
 
     async fn find_login(&self, id: &LoginId) -> Result<Option<Login>, StoreError> {
         let id = id.clone();
-        self.readers.run(move |conn| logins::find(conn, &id)).await
+        self.readers.glance(move |conn| logins::find(conn, &id)).await
     }
 
     async fn find_logins(&self, ids: &[LoginId]) -> Result<Vec<LoginId>, StoreError> {
