@@ -50,6 +50,8 @@ impl Shelf {
     /// Builds what the attachments are found by.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         self.documents.create_indexes(indexes()).await?;
+        // The driver builds this one only where the first content of all fills a chunk, and never later.
+        self.chunks.create_index(index("files_id_1_n_1", doc! { "files_id": 1, "n": 1 })).await?;
         Ok(())
     }
 }
