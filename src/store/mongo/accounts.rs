@@ -27,7 +27,7 @@ pub(super) fn indexes() -> Vec<IndexModel> {
     vec![
         unique(EMAIL, doc! { "realm": 1, "email": 1 }, None),
         unique(USERNAME, doc! { "realm": 1, "username": 1 }, Some(doc! { "username": { "$type": "string" } })),
-        index("accounts_realm_created", doc! { "realm": 1, "createdAt": 1, "_id": 1 }),
+        index("accounts_realm_role_created", doc! { "realm": 1, "role": 1, "createdAt": 1, "_id": 1 }),
     ]
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params};
 
 use super::rows::{self, Cells};
 use crate::domain::account::{Account, AccountChange, PasswordHash};
@@ -51,13 +50,19 @@ pub(super) fn find_by_email(conn: &Connection, realm: Realm, email: &str) -> Res
     rows::find(conn, select_accounts!("WHERE realm = ?1 AND email = ?2"), [realm.name(), email], account)
 }
 
-/// The realm's accounts with one of these roles, newest first.
+/// The realm's accounts with one of these roles, newest first. A question for each role: for several in one SQLite would pass over all others.
 pub(super) fn list(conn: &Connection, realm: Realm, roles: &[Role], limit: u32) -> Result<Vec<Account>, StoreError> {
-    let places = vec!["?"; roles.len()].join(", ");
-    let sql = format!("{}{places}) ORDER BY created_at DESC, id DESC LIMIT ?", select_accounts!("WHERE realm = ? AND role IN ("));
-    let names = [realm.name()].into_iter().chain(roles.iter().map(|role| role.name()));
-    let values = names.map(|name| Value::from(name.to_owned())).chain([Value::from(limit)]);
-    rows::list(conn, &sql, params_from_iter(values), account)
+    let sql = select_accounts!("WHERE realm = ?1 AND role = ?2 ORDER BY created_at DESC, id DESC LIMIT ?3");
+    let mut listed = Vec::new();
+    for (n, role) in roles.iter().enumerate() {
+        let is_first = !roles.iter().take(n).any(|before| before == role);
+        if is_first {
+            listed.extend(rows::list(conn, sql, params![realm.name(), role.name(), limit], account)?);
+        }
+    }
+    listed.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    listed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(listed)
 }
 
 /// Changes what the change names; the account as it is then.

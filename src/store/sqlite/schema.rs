@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES, LISTS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -219,6 +219,16 @@ CREATE TABLE nodes (
     beats INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE agents ADD COLUMN absent_since INTEGER;
+";
+
+/// Lists of the few among many: open sessions among those that ended, an agent's active ones among all that it had, agents among all accounts.
+///
+/// The condition of the first is in the words of the query that it serves, since SQLite compares them as texts.
+const LISTS: &str = "
+CREATE INDEX sessions_updated_open ON sessions (realm, updated_at, id) WHERE status IN ('waiting', 'pending', 'active');
+CREATE INDEX sessions_updated_of_agent_by_status ON sessions (realm, agent_id, status, updated_at, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX accounts_of_role ON accounts (realm, role, created_at, id);
+DROP INDEX accounts_created;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

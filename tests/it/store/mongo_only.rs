@@ -220,7 +220,7 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
         ];
         assert_eq!(names("sessions").await, sessions);
         assert_eq!(names("agents").await, ["_id_", "agents_realm_position"]);
-        let accounts = ["_id_", "accounts_realm_created", "accounts_realm_email", "accounts_realm_username"];
+        let accounts = ["_id_", "accounts_realm_email", "accounts_realm_role_created", "accounts_realm_username"];
         assert_eq!(names("accounts").await, accounts);
         assert_eq!(names("logins").await, ["_id_", "logins_account_expires"]);
     })
