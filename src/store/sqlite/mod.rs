@@ -72,8 +72,13 @@ pub struct JournalSettings {
 impl Sqlite {
     /// Opens the database in this folder, and creates both where they are missing. Fails on a database that a newer server wrote.
     pub async fn open(data_dir: &Path) -> Result<Sqlite, StoreError> {
+        Self::open_with(data_dir, |_| {}).await
+    }
+
+    /// Like [`Sqlite::open`], with a last word on each connection: tracing.
+    pub async fn open_with(data_dir: &Path, adjust: impl Fn(&Connection) + Send + 'static) -> Result<Sqlite, StoreError> {
         let folder = data_dir.to_owned();
-        spawn_blocking(move || Self::open_now(folder)).await.map_err(unavailable)?
+        spawn_blocking(move || Self::open_now(folder, adjust)).await.map_err(unavailable)?
     }
 
     /// Opens the database in this folder if it is there and of exactly this server's version; changes nothing otherwise. `None` where there is none.
@@ -84,7 +89,7 @@ impl Sqlite {
                 return Ok(None);
             }
             schema::check(&connect(&file)?)?;
-            Self::open_file(&file).map(Some)
+            Self::open_file(&file, |_| {}).map(Some)
         };
         spawn_blocking(open).await.map_err(unavailable)?
     }
@@ -94,18 +99,19 @@ impl Sqlite {
         self.writer.run(meta::journal_settings).await
     }
 
-    fn open_now(folder: PathBuf) -> Result<Sqlite, StoreError> {
+    fn open_now(folder: PathBuf, adjust: impl Fn(&Connection)) -> Result<Sqlite, StoreError> {
         std::fs::create_dir_all(&folder).map_err(unavailable)?;
         let file = folder.join(FILE);
         // Nobody else may read what people said; the library's own files beside it take this one's mode.
         std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(unavailable)?;
-        Self::open_file(&file)
+        Self::open_file(&file, adjust)
     }
 
-    fn open_file(file: &Path) -> Result<Sqlite, StoreError> {
+    fn open_file(file: &Path, adjust: impl Fn(&Connection)) -> Result<Sqlite, StoreError> {
         let mut conn = connect(file)?;
         schema::prepare(&mut conn)?;
-        let readers = Readers::open(|| connect(file))?;
+        adjust(&conn);
+        let readers = Readers::open(|| connect(file).inspect(&adjust))?;
         let folder = file.parent().unwrap_or(file).to_owned();
         Ok(Sqlite { writer: Writer::start(conn)?, readers, folder })
     }

@@ -27,6 +27,7 @@ mod lists;
 mod logins;
 mod pages;
 mod participants;
+mod plans;
 mod presence;
 mod sessions;
 mod states;
@@ -149,8 +150,10 @@ mod mongo_earlier;
 mod mongo_faults;
 mod mongo_lost_replies;
 mod mongo_only;
+mod mongo_plans;
 pub(crate) mod mongo_server;
 mod sqlite;
+mod sqlite_plans;
 
 const NOW: Timestamp = Timestamp(1_795_163_582_007);
 
