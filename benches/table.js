@@ -86,7 +86,7 @@ print([["Server", "CPU a message", "× relay", "Store's CPU", "Generator's CPU",
 
 const sum = (figure) => found.reduce((total, one) => total + (one[figure] ?? 0), 0);
 const wrong = found.filter((one) => one.wrong.length > 0);
-console.log(`\n${sum("messages")} messages measured and all checked: ${sum("lost")} lost, ${sum("doubled")} doubled, ${sum("disordered")} out of order.`);
+console.log(`\n${sum("messages")} messages measured and all checked: ${sum("lost")} lost, ${sum("refused")} refused, ${sum("unheard")} not heard within 10 s, ${sum("doubled")} doubled, ${sum("disordered")} out of order.`);
 for (const one of wrong) {
   console.log(`WRONG: ${one.server}, ${one.what}, round ${one.round}: ${one.wrong.join("; ")}`);
 }

@@ -26,9 +26,14 @@ impl Heard {
         }
     }
 
-    /// How many of so many were not heard.
-    pub(crate) fn lost(&self, said: u64) -> u64 {
-        self.missing.len() as u64 + said.saturating_sub(self.last)
+    /// How many were passed over, for a later one was heard. Those that were refused need not be heard, and may be.
+    pub(crate) fn lost(&self, refused: &BTreeSet<u64>) -> u64 {
+        self.missing.difference(refused).count() as u64
+    }
+
+    /// How many of so many have not come, nor any after them.
+    pub(crate) fn unheard(&self, said: u64, refused: &BTreeSet<u64>) -> u64 {
+        (self.last + 1..=said).filter(|number| !refused.contains(number)).count() as u64
     }
 }
 

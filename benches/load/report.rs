@@ -37,8 +37,12 @@ impl Record {
 pub(crate) struct Outcome {
     pub(crate) record: Record,
     pub(crate) lost: u64,
+    /// What had not arrived long after the window, and nothing after it: lost, or the server is that far behind.
+    pub(crate) unheard: u64,
     pub(crate) doubled: u64,
     pub(crate) disordered: u64,
+    /// How many messages the server would not take now.
+    pub(crate) refused: u64,
     /// How often the server's number was not the next one.
     pub(crate) misnumbered: u64,
     pub(crate) problem: Option<String>,
@@ -69,6 +73,8 @@ impl Report {
         all.record.deliveries.extend(outcome.record.deliveries);
         all.record.late.extend(outcome.record.late);
         all.lost += outcome.lost;
+        all.unheard += outcome.unheard;
+        all.refused += outcome.refused;
         all.doubled += outcome.doubled;
         all.disordered += outcome.disordered;
         all.misnumbered += outcome.misnumbered;
@@ -84,9 +90,12 @@ impl Report {
             Pace::Open { rate } => ("open", Some(rate)),
         };
         let (server, store, own) = (each(used.server), each(used.store), each(used.own));
-        let wrongs = [("lost", self.all.lost), ("doubled", self.all.doubled), ("disordered", self.all.disordered)];
-        let mut wrong: Vec<String> = wrongs.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}")).collect();
-        wrong.extend((self.all.misnumbered > 0).then(|| format!("{} misnumbered", self.all.misnumbered)));
+        let Outcome { lost, unheard, doubled, disordered, misnumbered, refused, .. } = self.all;
+        let wrongs = json!({
+            "lost": lost, "unheard": unheard, "doubled": doubled, "disordered": disordered, "misnumbered": misnumbered, "refused": refused,
+        });
+        let counts = wrongs.as_object().into_iter().flatten().filter(|(_, count)| **count != 0);
+        let mut wrong: Vec<String> = counts.map(|(what, count)| format!("{count} {what}")).collect();
         wrong.extend((record.done == 0).then(|| "nothing was measured".to_owned()));
         wrong.extend(self.problems.into_iter().take(5));
         json!({
@@ -94,7 +103,7 @@ impl Report {
             "messages": record.done, "per_second": rounded(record.done as f64 / seconds),
             "server_cpu_us": server, "store_cpu_us": store, "own_cpu_us": own,
             "ack_ms": spread(&mut record.acks), "delivery_ms": spread(&mut record.deliveries), "late_ms": spread(&mut record.late),
-            "lost": self.all.lost, "doubled": self.all.doubled, "disordered": self.all.disordered, "misnumbered": self.all.misnumbered,
+            "lost": lost, "unheard": unheard, "doubled": doubled, "disordered": disordered, "misnumbered": misnumbered, "refused": refused,
             "rss_kib": used.resident / 1_024, "wrong": wrong,
         })
     }

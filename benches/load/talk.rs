@@ -1,7 +1,7 @@
 //! One session: two parties who say something in turn, and everything that they hear, checked. It knows `send_message`, its acknowledgement and
 //! `new_message`, and looks into no other event.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future as _, poll_fn};
 use std::io::Write as _;
 use std::pin::{Pin, pin};
@@ -62,15 +62,17 @@ pub(crate) struct Talk {
 }
 
 struct Party {
+    place: usize,
     wire: Wire,
     /// A call up to the number in its text.
     call: Vec<u8>,
     said: u64,
-    acknowledged: u64,
-    /// Since when the messages wait for their acknowledgements, oldest first.
-    unacknowledged: VecDeque<Instant>,
-    /// Since when the messages wait for the other party to have them.
-    undelivered: VecDeque<Instant>,
+    /// Which messages wait for their acknowledgements, oldest first, and since when.
+    unacknowledged: VecDeque<(u64, Instant)>,
+    /// Which messages the other party does not have, and since when.
+    undelivered: VecDeque<(u64, Instant)>,
+    /// Which messages the server would not take, for a reason that passes.
+    refused: BTreeSet<u64>,
     /// What it heard of each party.
     heard: [Heard; 2],
     sequence: Sequence,
@@ -81,6 +83,7 @@ enum Word {
     Ping,
     Acknowledgement {
         number: u64,
+        is_taken: bool,
     },
     Message {
         speaker: usize,
@@ -96,32 +99,37 @@ enum Word {
 
 impl Talk {
     pub(crate) fn new(nth: usize, room: Room, plan: Plan) -> Self {
-        let party = |seat: Seat, letter: u8| Party {
+        let party = |seat: Seat, place: usize| Party {
+            place,
             wire: seat.wire,
-            call: format!("[\"send_message\",{{\"sessionId\":\"{}\",\"message\":\"~{nth}{}", room.id, char::from(letter)).into_bytes(),
+            call: format!("[\"send_message\",{{\"sessionId\":\"{}\",\"message\":\"~{nth}{}", room.id, char::from(LETTERS[place]))
+                .into_bytes(),
             said: 0,
-            acknowledged: 0,
+            refused: BTreeSet::new(),
             unacknowledged: VecDeque::new(),
             undelivered: VecDeque::new(),
             heard: Default::default(),
             sequence: Sequence::after(seat.reach),
         };
         let [visitor, agent] = room.seats;
-        Self { nth, plan, parties: [party(visitor, LETTERS[0]), party(agent, LETTERS[1])], record: Record::default(), frame: Vec::new() }
+        Self { nth, plan, parties: [party(visitor, 0), party(agent, 1)], record: Record::default(), frame: Vec::new() }
     }
 
     /// Talks as planned, and answers what came of it.
     pub(crate) async fn run(mut self) -> Outcome {
         let problem = self.talk().await.err().map(|error| format!("session {}: {error:#}", self.nth));
-        let mut outcome = Outcome { record: self.record, problem, ..Outcome::default() };
-        let said = self.parties.each_ref().map(|party| party.said);
+        let record = std::mem::take(&mut self.record);
+        let mut outcome = Outcome { record, problem, ..Outcome::default() };
+        for (listener, speaker) in self.pairs() {
+            let heard = &listener.heard[speaker.place];
+            outcome.lost += heard.lost(&speaker.refused);
+            outcome.unheard += heard.unheard(speaker.said, &speaker.refused);
+            outcome.doubled += heard.doubled;
+            outcome.disordered += heard.disordered;
+        }
         for party in &self.parties {
             outcome.misnumbered += party.sequence.broken;
-            for (heard, said) in party.heard.iter().zip(said) {
-                outcome.lost += heard.lost(said);
-                outcome.doubled += heard.doubled;
-                outcome.disordered += heard.disordered;
-            }
+            outcome.refused += party.refused.len() as u64;
         }
         outcome
     }
@@ -181,8 +189,8 @@ impl Talk {
     async fn say(&mut self, speaker: usize, since: Instant) -> anyhow::Result<()> {
         let party = &mut self.parties[speaker];
         party.said += 1;
-        party.unacknowledged.push_back(since);
-        party.undelivered.push_back(since);
+        party.unacknowledged.push_back((party.said, since));
+        party.undelivered.push_back((party.said, since));
         let number = party.said;
         self.frame.clear();
         write!(self.frame, "42{number}")?;
@@ -219,23 +227,28 @@ impl Talk {
         let party = &mut self.parties[listener];
         match word {
             Word::Ping => party.wire.send(b"3").await?,
-            Word::Acknowledgement { number } => {
-                party.acknowledged += 1;
-                ensure!(number == party.acknowledged, "message {number} was acknowledged, and it was the turn of {}", party.acknowledged);
-                let since = party.unacknowledged.pop_front().context("an acknowledgement of nothing")?;
-                // Whichever comes last, this or the delivery, makes the message done.
-                self.record.done += u64::from(party.undelivered.len() <= party.unacknowledged.len() && self.plan.is_inside(now));
-                self.record.keep_ack(&self.plan, since, now);
+            Word::Acknowledgement { number, is_taken } => {
+                let (next, since) = party.unacknowledged.pop_front().context("an acknowledgement of nothing")?;
+                ensure!(number == next, "message {number} was acknowledged, and it was the turn of {next}");
+                if is_taken {
+                    self.record.keep_ack(&self.plan, since, now);
+                    // Whichever comes last, this or the delivery, makes the message done.
+                    self.record.done += u64::from(!holds(&party.undelivered, number) && self.plan.is_inside(now));
+                } else {
+                    party.refused.insert(number);
+                    party.undelivered.retain(|(undelivered, _)| *undelivered != number);
+                }
             }
             Word::Message { speaker, number, seq } => {
                 party.sequence.note(seq);
-                let is_next = number == party.heard[speaker].last + 1;
                 party.heard[speaker].note(number);
-                if speaker != listener && is_next {
-                    let other = &mut self.parties[speaker];
-                    let since = other.undelivered.pop_front().context("a message that nobody sent")?;
-                    self.record.done += u64::from(other.unacknowledged.len() <= other.undelivered.len() && self.plan.is_inside(now));
+                let author = &mut self.parties[speaker];
+                if speaker != listener
+                    && let Some(at) = author.undelivered.iter().position(|(undelivered, _)| *undelivered == number)
+                {
+                    let since = author.undelivered.remove(at).context("just found")?.1;
                     self.record.keep_delivery(&self.plan, since, now);
+                    self.record.done += u64::from(!holds(&author.unacknowledged, number) && self.plan.is_inside(now));
                 }
             }
             Word::Entry { seq } => party.sequence.note(Some(seq)),
@@ -251,9 +264,18 @@ impl Talk {
 
     /// Whether, besides, everybody has heard everything, himself included.
     fn is_complete(&self) -> bool {
-        let said = self.parties.each_ref().map(|party| party.said);
-        self.is_level() && self.parties.iter().all(|party| party.heard.each_ref().map(|heard| heard.last) == said)
+        self.is_level()
+            && self.pairs().all(|(listener, speaker)| listener.heard[speaker.place].unheard(speaker.said, &speaker.refused) == 0)
     }
+
+    /// Everybody as a listener with everybody as a speaker.
+    fn pairs(&self) -> impl Iterator<Item = (&Party, &Party)> {
+        self.parties.iter().flat_map(|listener| self.parties.iter().map(move |speaker| (listener, speaker)))
+    }
+}
+
+fn holds(waiting: &VecDeque<(u64, Instant)>, number: u64) -> bool {
+    waiting.iter().any(|(waits, _)| *waits == number)
 }
 
 impl Plan {
@@ -271,8 +293,10 @@ fn read(frame: &[u8], nth: usize) -> anyhow::Result<Word> {
     match frame {
         b"2" => Ok(Word::Ping),
         [b'4', b'3', rest @ ..] => {
-            ensure!(find(rest, b"\"ok\":true").is_some(), "a message was refused: {}", String::from_utf8_lossy(frame));
-            Ok(Word::Acknowledgement { number: number(rest).context("an acknowledgement without a number")? })
+            let is_taken = find(rest, b"\"ok\":true").is_some();
+            let may_pass = is_taken || find(rest, b"\"retryable\":true").is_some();
+            ensure!(may_pass, "a message was refused: {}", String::from_utf8_lossy(frame));
+            Ok(Word::Acknowledgement { number: number(rest).context("an acknowledgement without a number")?, is_taken })
         }
         [b'4', b'2', rest @ ..] if rest.starts_with(b"[\"new_message\"") => {
             let (session, letter, number) = text(rest).with_context(|| format!("not our text: {}", String::from_utf8_lossy(frame)))?;
