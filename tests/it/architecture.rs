@@ -53,10 +53,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth/"]),
     ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/rooms/rest", "dialect/widget/rest"]),
     ("reqwest", &["webhook.rs"]),
-    ("clap", &["cli.rs"]),
-    ("rpassword", &["cli.rs"]),
+    ("clap", &["cli/"]),
+    ("rpassword", &["cli/"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs", "cli/export/"]),
 ];
 
 /// What a dialect may show and translate, and never decide by.

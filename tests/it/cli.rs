@@ -1,42 +1,16 @@
 //! The command line, on the real binary: what it prints, the exit status, and that a running server knows at once what a command made.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::harness::client::Dial;
+use crate::harness::command::{Done, helpline};
 use crate::harness::http::request;
 use crate::harness::script::Body;
 use crate::harness::server::Server;
-
-/// What a command came to.
-#[derive(Debug)]
-struct Done {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-/// Runs the binary with these arguments, variables and input, and no others.
-async fn helpline(arguments: &[&str], env: &[(&str, &str)], input: &str) -> Done {
-    let folder = TempDir::new().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
-    command.args(arguments).env_clear().env("DATA_DIR", folder.path()).envs(env.iter().copied()).current_dir(folder.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().unwrap();
-    // A command that reads nothing may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
-    let output = timeout(Duration::from_secs(30), child.wait_with_output()).await.expect("it ends by itself").unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Done { status: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-}
 
 /// The one line that a command printed.
 fn id(done: &Done) -> String {
@@ -55,7 +29,7 @@ async fn login(server: &Server, email: &str, password: &str) -> (u16, Value) {
 async fn help_is_there_and_what_is_unknown_is_refused() {
     let help = helpline(&["--help"], &[], "").await;
     assert_eq!(help.status, 0);
-    for word in ["serve", "check-config", "admin", "agent", ".env.example", "Without a command it serves"] {
+    for word in ["serve", "check-config", "admin", "agent", "export", ".env.example", "Without a command it serves"] {
         assert!(help.out.contains(word), "{word} is missing in:\n{}", help.out);
     }
     for (arguments, why) in [

@@ -14,6 +14,7 @@ mod cli;
 mod cluster;
 mod config;
 mod documents;
+mod export;
 mod faults;
 mod harness;
 mod matrix;

@@ -1,6 +1,7 @@
 //! What the integration tests drive the real server with: its process, a small Socket.IO client, an HTTP caller, and the transcripts' language.
 
 pub(crate) mod client;
+pub(crate) mod command;
 pub(crate) mod http;
 pub(crate) mod pattern;
 pub(crate) mod raw;

@@ -1,6 +1,8 @@
 //! The command line: which command is meant, and what it prints. It decides nothing about accounts and agents; the desk does.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands answer on standard output; logs may not be there yet")]
 
+mod export;
+
 use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
@@ -11,6 +13,7 @@ use crate::config::{Config, Warning};
 use crate::domain::account::{LEAST_PASSWORD, PASSWORD_LIMIT, is_email, is_password};
 use crate::domain::desk::NewAccount;
 use crate::domain::error::{Error, StoreError};
+use crate::domain::ids::SessionId;
 use crate::domain::principal::Realm;
 use crate::secret::Secret;
 use crate::shutdown::{self, Shutdown};
@@ -39,6 +42,15 @@ enum Command {
     /// Agents who answer visitors
     #[command(subcommand)]
     Agent(Agent),
+    /// Write one session with its whole log to standard output
+    Export {
+        /// Which session
+        #[arg(long, value_parser = session_id)]
+        session: SessionId,
+        /// How it is written down
+        #[arg(long, value_enum, default_value_t)]
+        format: export::Format,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Agent(Agent::Add { name, email, capacity, realm }) => {
             say(start(add_agent(&config, realm, (&name, email.as_deref()), capacity)))
         }
+        Command::Export { session, format } => tell(start(export::run(&config, &session, format))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,9 +139,13 @@ pub fn run() -> ExitCode {
 
 /// Shows what a command made, or why it did not. Not by the logs, which may be silent and never hold an address.
 fn say(made: anyhow::Result<String>) -> anyhow::Result<()> {
-    let made = made.inspect_err(|error| eprintln!("{error:#}"))?;
-    println!("{made}");
+    println!("{}", tell(made)?);
     Ok(())
+}
+
+/// Shows why a command failed.
+fn tell<T>(done: anyhow::Result<T>) -> anyhow::Result<T> {
+    done.inspect_err(|error| eprintln!("{error:#}"))
 }
 
 /// Runs the work on a runtime of its own.
@@ -213,6 +230,10 @@ fn name(text: &str) -> Result<String, String> {
     let text = text.trim();
     let whole = (1..=100).contains(&text.chars().count()) && !text.contains(char::is_control);
     whole.then(|| text.to_owned()).ok_or_else(|| "expected 1 to 100 characters".to_owned())
+}
+
+fn session_id(text: &str) -> Result<SessionId, String> {
+    SessionId::parse(text).ok_or_else(|| "expected a UUID or 24 hex digits".to_owned())
 }
 
 fn realm_with_accounts(text: &str) -> Result<Realm, String> {
