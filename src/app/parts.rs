@@ -53,6 +53,22 @@ pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>>
     Ok(Arc::new(Desk::new(ports, None)))
 }
 
+/// Copies the data folder of the embedded store into a new one, also while a server works in it. Answers the size of the copied database, in bytes, and
+/// how many attachments were copied.
+///
+/// # Errors
+/// No database; a folder that is there already or cannot be written; a store on MongoDB, which has tools of its own for it.
+pub async fn back_up(config: &Config, to: &Path) -> anyhow::Result<(u64, u64)> {
+    anyhow::ensure!(
+        config.store == StoreConfig::Embedded,
+        "the store is on MongoDB (MONGODB_URI), which is backed up with mongodump: see docs/OPERATIONS.md"
+    );
+    let place = || format!("cannot back up {} (DATA_DIR)", config.data_dir.display());
+    let copied = Sqlite::back_up(&config.data_dir, to).await.with_context(place)?;
+    let copied = copied.context("there is no database").with_context(place)?;
+    Ok((copied.database, copied.attachments))
+}
+
 /// Fan-out where nobody listens, and the judge where nobody shows a credential.
 struct Nobody;
 

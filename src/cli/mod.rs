@@ -4,6 +4,7 @@
 mod export;
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -50,6 +51,12 @@ enum Command {
         /// How it is written down
         #[arg(long, value_enum, default_value_t)]
         format: export::Format,
+    },
+    /// Copy the embedded store into a new folder, also while a server works on it
+    Backup {
+        /// The new folder, in which a server can be started
+        #[arg(long)]
+        to: PathBuf,
     },
 }
 
@@ -129,6 +136,7 @@ pub fn run() -> ExitCode {
             say(start(add_agent(&config, realm, (&name, email.as_deref()), capacity)))
         }
         Command::Export { session, format } => tell(start(export::run(&config, &session, format))),
+        Command::Backup { to } => say(start(back_up(&config, &to))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -193,6 +201,12 @@ async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&
     let desk = app::open_desk(config, app::Use::Shared).await?;
     let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
     Ok(agent.id.in_realm().to_owned())
+}
+
+/// Answers what was copied.
+async fn back_up(config: &Config, to: &Path) -> anyhow::Result<String> {
+    let (database, attachments) = app::back_up(config, to).await?;
+    Ok(format!("{}: a database of {database} bytes, {attachments} attachments", to.display()))
 }
 
 /// `ADMIN_PASSWORD`, else from standard input: one line, or typed twice and not shown where somebody sits at a terminal.

@@ -10,6 +10,7 @@
 mod architecture;
 mod assignment;
 mod attachments;
+mod backup;
 mod cli;
 mod cluster;
 mod config;

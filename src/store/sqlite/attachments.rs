@@ -18,7 +18,10 @@ use crate::domain::ids::{AttachmentId, EntryId, SessionId};
 use crate::domain::time::Timestamp;
 
 /// The folder's name in the data folder.
-const FOLDER: &str = "attachments";
+pub(super) const FOLDER: &str = "attachments";
+
+/// How the name of a content ends that is not whole yet.
+pub(super) const PART: &str = "part";
 
 /// Where the content of an attachment is: in one of 256 folders, since ids are random.
 fn place(data: &Path, id: &AttachmentId) -> PathBuf {
@@ -61,7 +64,7 @@ impl Attachments for Sqlite {
         let whole = place(&self.folder, id);
         let folder = whole.parent().unwrap_or(&whole);
         fs::create_dir_all(folder).await.map_err(unavailable)?;
-        let part = whole.with_extension("part");
+        let part = whole.with_extension(PART);
         // Nobody else may read what people sent.
         let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part).await.map_err(unavailable)?;
         Ok(Box::new(Part { file, part, whole }))
@@ -106,7 +109,7 @@ impl Attachments for Sqlite {
     async fn remove_attachment(&self, id: &AttachmentId) -> Result<(), StoreError> {
         let whole = place(&self.folder, id);
         // The row last: as long as it is there, somebody looks after the content.
-        for file in [whole.with_extension("part"), whole] {
+        for file in [whole.with_extension(PART), whole] {
             match fs::remove_file(&file).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unavailable(error)),
                 _ => {}

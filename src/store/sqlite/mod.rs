@@ -14,6 +14,7 @@ mod presence;
 mod meta;
 mod sessions;
 
+mod backup;
 mod errors;
 mod rows;
 mod schema;
@@ -44,6 +45,8 @@ use crate::domain::topic::Reassignment;
 use errors::unavailable;
 use readers::Readers;
 use writer::Writer;
+
+pub use backup::Copied;
 
 /// The database's name in the data folder.
 const FILE: &str = "helpline.db";

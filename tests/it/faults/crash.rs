@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
@@ -78,7 +78,7 @@ async fn survive(env: &[(&str, &str)]) {
 
 /// One session: its log has no hole, holds what was acknowledged and nothing else, and everybody has read it as it is.
 async fn check(shop: &Shop, session: &str, talkers: Vec<Talker>) {
-    let log = log(shop, session).await;
+    let log = shop.log(session).await;
     let numbers: Vec<u64> = log.iter().map(|e| e["seq"].as_u64().expect("a number")).collect();
     assert_eq!(numbers, (1..=log.len() as u64).collect::<Vec<_>>(), "the log of {session}");
     let messages: Vec<Said> = log.iter().filter(|e| e["type"] == "message").map(Said::of).collect();
@@ -97,17 +97,4 @@ async fn check(shop: &Shop, session: &str, talkers: Vec<Talker>) {
         assert_eq!(talker.view, messages, "what a reader of {session} saw");
     }
     assert_eq!(acknowledged, messages.len());
-}
-
-/// The whole log, as a client that missed everything resumes it.
-async fn log(shop: &Shop, session: &str) -> Vec<Value> {
-    let mut client = shop.dial().connect().await.expect("a connection");
-    let mut log: Vec<Value> = Vec::new();
-    loop {
-        let answer = client.call("resume", json!({"sessionId": session, "lastSeq": log.len()})).await.expect("an answer");
-        log.extend(answer["entries"].as_array().expect("entries").iter().cloned());
-        if answer["complete"] == true {
-            return log;
-        }
-    }
 }

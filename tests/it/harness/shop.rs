@@ -70,6 +70,19 @@ impl Shop {
         }
     }
 
+    /// The whole log of a session, as a client that missed everything resumes it.
+    pub(crate) async fn log(&self, session: &str) -> Vec<Value> {
+        let mut client = self.dial().connect().await.expect("a connection");
+        let mut log: Vec<Value> = Vec::new();
+        loop {
+            let answer = client.call("resume", json!({"sessionId": session, "lastSeq": log.len()})).await.expect("an answer");
+            log.extend(answer["entries"].as_array().expect("entries").iter().cloned());
+            if answer["complete"] == true {
+                return log;
+            }
+        }
+    }
+
     /// A socket of the API key's, about to connect.
     pub(crate) fn dial(&self) -> Dial {
         Dial::to(self.server.address()).auth(json!({"apiKey": KEY}))
