@@ -117,7 +117,7 @@ pub struct Totals {
 pub trait Store: Attachments + Presences {
     // Sessions.
 
-    /// Stores a new open session, unless one that was stored under the same key is open; then that one is answered.
+    /// Stores a new session, unless it is stored already, or it is open and one that was stored under the same key is open; then that one is answered.
     /// Of any number of concurrent inserts under one key exactly one is `Created`. Without a key it is always stored.
     async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError>;
 
@@ -176,6 +176,10 @@ pub trait Store: Attachments + Presences {
     /// The client key is unique per (session, author's realm and id) for ever and is looked up before the end is: a retry after the end is a `Duplicate`.
     /// A draft whose id is stored already answers `Stored` with that entry. The session document is neither read nor written, so an unknown session begins at 1.
     async fn append(&self, draft: Draft) -> Result<Appended, StoreError>;
+
+    /// Appends these drafts in their order, each as [`Store::append`] does; of one session they follow one another. Answers what became of each.
+    /// Where this fails, any number of the first ones may be stored, and repeating it is harmless. For thousands at once, not for people's calls.
+    async fn append_all(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError>;
 
     /// The entry that this sender stored in the session under this key, or `None`.
     async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError>;

@@ -105,11 +105,19 @@ impl Log {
         if let (None, Some(key)) = (&found, &draft.client_key) {
             found = self.find_by_key(&draft.session, &draft.author, key).await?.map(Appended::Duplicate);
         }
-        if found.is_some() && !self.replicated {
+        if found.is_some() {
+            self.make_durable().await?;
+        }
+        Ok(found)
+    }
+
+    /// Makes sure that what was read is durable.
+    pub(super) async fn make_durable(&self) -> Result<(), StoreError> {
+        if !self.replicated {
             // A server that stands alone shows writes before they are journaled; an acknowledged write makes sure of all before it.
             self.meta.update_one(doc! { "_id": BARRIER }, doc! { "$inc": { "n": 1_i64 } }).await?;
         }
-        Ok(found)
+        Ok(())
     }
 
     pub(super) async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {

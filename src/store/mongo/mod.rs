@@ -6,6 +6,7 @@ mod sessions;
 mod entries;
 mod fates;
 mod commit;
+mod bulk;
 mod heads;
 mod agents;
 mod attachments;
@@ -48,6 +49,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a ping may take.
 const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long an operation on many entries may take.
+const BULK_LIMIT: Duration = Duration::from_secs(60);
 
 /// How many questions of one operation are under way at once.
 const AT_ONCE: usize = 16;
@@ -145,6 +149,10 @@ impl Store for Mongo {
 
     async fn append(&self, draft: Draft) -> Result<Appended, StoreError> {
         limited("append", self.committer.append(draft)).await
+    }
+
+    async fn append_all(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        within(BULK_LIMIT, "append_all", bulk::append(&self.log, &self.committer, drafts)).await
     }
 
     async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {

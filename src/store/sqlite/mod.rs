@@ -199,6 +199,10 @@ impl Store for Sqlite {
         self.writer.run(move |conn| entries::append(conn, &draft)).await
     }
 
+    async fn append_all(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        self.writer.run(move |conn| drafts.iter().map(|draft| entries::append(conn, draft)).collect()).await
+    }
+
     async fn find_by_key(&self, session: &SessionId, sender: &Person, key: &ClientKey) -> Result<Option<Entry>, StoreError> {
         let (session, sender, key) = (session.clone(), sender.clone(), key.clone());
         self.readers.glance(move |conn| entries::find_by_key(conn, &session, &sender, &key)).await

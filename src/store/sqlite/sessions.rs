@@ -13,6 +13,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::topic::{Reassignment, Transfer};
 use crate::store::{search, shape};
 
+/// Makes an ended session be found by nobody who takes part.
+const CLOSE_MEMBERS: &str = "UPDATE members SET is_open = 0 WHERE session = ?1";
+
 /// Stores the session unless another one has the key, or it is stored already.
 pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
     let sql = select_sessions!("WHERE open_key = ?1 OR id = ?2 LIMIT 1");
@@ -53,6 +56,9 @@ pub(super) fn insert(conn: &Connection, session: &Session, key: Option<&str>) ->
         transfers_cell(&session.transfers),
     ])?;
     add_members(conn, &session.id, &session.participants)?;
+    if !session.is_open() {
+        conn.prepare_cached(CLOSE_MEMBERS)?.execute([session.id.as_str()])?;
+    }
     Ok(Inserted::Created)
 }
 
@@ -191,7 +197,7 @@ pub(super) fn finish(conn: &Connection, id: &SessionId, seq: u64, at: Timestamp,
         let sql = "UPDATE sessions SET status = 'ended', open_key = NULL, label = NULL, ended_at = ?2, end_reason = ?3, updated_at = ?2, \
                    state_seq = ?4 WHERE id = ?1";
         conn.prepare_cached(sql)?.execute(params![id.as_str(), at.0, reason, bounded(seq)])?;
-        conn.prepare_cached("UPDATE members SET is_open = 0 WHERE session = ?1")?.execute([id.as_str()])?;
+        conn.prepare_cached(CLOSE_MEMBERS)?.execute([id.as_str()])?;
     }
     Ok(before)
 }

@@ -20,6 +20,7 @@ mod agents;
 mod append;
 mod assign;
 mod attachments;
+mod bulk;
 mod durable;
 mod fates;
 mod last;
@@ -46,6 +47,10 @@ macro_rules! contract_suite {
             append::the_head_counts_messages_and_assignments,
             append::a_reopening_follows_an_end_and_messages_follow_it,
             append::reopenings_that_race_messages_and_ends_keep_the_order,
+            bulk::many_drafts_are_appended_in_their_order_and_once,
+            bulk::many_drafts_meet_keys_and_ends_as_each_would,
+            bulk::many_drafts_that_race_others_leave_no_gap,
+            bulk::a_session_that_is_over_when_it_is_stored_is_nobodys_open_one,
             pages::pages_are_gap_free_while_a_writer_runs,
             pages::messages_are_listed_without_other_kinds,
             pages::unknown_ids_are_absent,
