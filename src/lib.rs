@@ -8,6 +8,7 @@ pub mod shutdown;
 pub mod limit;
 pub mod secret;
 pub mod webhook;
+pub mod import;
 
 pub mod socket;
 pub mod dialect;

@@ -24,6 +24,7 @@ use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::store::Store;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::http::trust::{Rules, Trust};
+use crate::import::{self, Report};
 use crate::secret::Secret;
 use crate::store::mongo;
 use crate::store::sqlite::Sqlite;
@@ -67,6 +68,23 @@ pub async fn back_up(config: &Config, to: &Path) -> anyhow::Result<(u64, u64)> {
     let copied = Sqlite::back_up(&config.data_dir, to).await.with_context(place)?;
     let copied = copied.context("there is no database").with_context(place)?;
     Ok((copied.database, copied.attachments))
+}
+
+/// Imports the database of an original into the configured store, which is made where there is none; a dry run opens no store. `tell` hears how many
+/// messages were read, of how many.
+///
+/// # Errors
+/// Whatever keeps either database from opening, or from being read or written.
+pub async fn take_over(
+    config: &Config,
+    (from, database): (&str, Option<&str>),
+    is_dry: bool,
+    tell: &mut (dyn FnMut(u64, u64) + Send),
+) -> anyhow::Result<Report> {
+    let opened = if is_dry { None } else { Some(open_store(config, Use::Founding).await?) };
+    let target = opened.as_ref().map(|opened| &*opened.store);
+    let wish = import::Wish { from, database, target, now: SystemClock.now() };
+    import::run(wish, tell).await.context("cannot import")
 }
 
 /// Fan-out where nobody listens, and the judge where nobody shows a credential.

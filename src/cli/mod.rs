@@ -52,6 +52,18 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: export::Format,
     },
+    /// Take over the database of document 001 or 002 on MongoDB; it is only read, and the import may be repeated
+    Import {
+        /// Where it is: a MongoDB URL
+        #[arg(long)]
+        from: String,
+        /// Its name there, where the URL gives none or another one
+        #[arg(long)]
+        database: Option<String>,
+        /// Read everything and say what is odd, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Copy the embedded store into a new folder, also while a server works on it
     Backup {
         /// The new folder, in which a server can be started
@@ -136,6 +148,7 @@ pub fn run() -> ExitCode {
             say(start(add_agent(&config, realm, (&name, email.as_deref()), capacity)))
         }
         Command::Export { session, format } => tell(start(export::run(&config, &session, format))),
+        Command::Import { from, database, dry_run } => say(start(import(&config, (&from, database.as_deref()), dry_run))),
         Command::Backup { to } => say(start(back_up(&config, &to))),
     };
     match done {
@@ -201,6 +214,22 @@ async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&
     let desk = app::open_desk(config, app::Use::Shared).await?;
     let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
     Ok(agent.id.in_realm().to_owned())
+}
+
+/// How many messages are read before it is told how far an import is.
+const TOLD_EVERY: u64 = 10_000;
+
+/// Answers what was imported.
+async fn import(config: &Config, from: (&str, Option<&str>), is_dry: bool) -> anyhow::Result<String> {
+    let mut told = 0;
+    let mut tell = |read: u64, of: u64| {
+        if read >= told + TOLD_EVERY {
+            told = read;
+            eprintln!("{read} of {of} messages");
+        }
+    };
+    let report = app::take_over(config, from, is_dry, &mut tell).await?;
+    Ok(format!("{report}{}", if is_dry { "nothing was written" } else { "done" }))
 }
 
 /// Answers what was copied.

@@ -84,6 +84,16 @@ impl SessionId {
     pub fn parse(text: &str) -> Option<Self> {
         is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
     }
+
+    /// The id of a session of an original's that has one of another form: the same at every import.
+    pub fn imported(key: &str) -> Self {
+        Self(imported("session", key))
+    }
+}
+
+/// The same at every import of what an original has under this key, and nothing that it has itself.
+fn imported(what: &str, key: &str) -> Arc<str> {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("helpline import {what} {key}").as_bytes()).to_string().into()
 }
 
 /// A hyphenated UUID or 24 hex digits.
@@ -101,6 +111,12 @@ impl EntryId {
     /// Reads an id from the wire, as [`SessionId::parse`].
     pub fn parse(text: &str) -> Option<Self> {
         is_well_formed(text).then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// The id of an entry that an import makes of what an original has under this key, where that is `what` and no entry itself: the same at every
+    /// import.
+    pub fn imported(what: &str, key: &str) -> Self {
+        Self(imported(what, key))
     }
 }
 

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("socket", &["domain", "http", "dialect", "cluster", "limit"]),
     ("config", &["domain", "secret"]),
     ("webhook", &["domain", "secret"]),
+    ("import", &["domain"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     (
@@ -34,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
             "shutdown",
             "webhook",
+            "import",
         ],
     ),
     ("cli", &["app", "config", "domain", "secret", "shutdown", "telemetry"]),
@@ -46,8 +48,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("socketioxide", &["socket/", "app/"]),
     ("socketioxide_redis", &["socket/", "cluster/driver.rs"]),
     ("engineioxide", &["socket/"]),
-    ("mongodb", &["store/mongo/"]),
-    ("bson", &["store/mongo/"]),
+    // An original's database is no store of ours: what reads it is where it is understood.
+    ("mongodb", &["store/mongo/", "import/source.rs"]),
+    ("bson", &["store/mongo/", "import/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("fred", &["cluster/", "presence/"]),
     ("jsonwebtoken", &["auth/"]),

@@ -29,7 +29,7 @@ async fn login(server: &Server, email: &str, password: &str) -> (u16, Value) {
 async fn help_is_there_and_what_is_unknown_is_refused() {
     let help = helpline(&["--help"], &[], "").await;
     assert_eq!(help.status, 0);
-    for word in ["serve", "check-config", "admin", "agent", "export", "backup", ".env.example", "Without a command it serves"] {
+    for word in ["serve", "check-config", "admin", "agent", "export", "backup", "import", ".env.example", "Without a command it serves"] {
         assert!(help.out.contains(word), "{word} is missing in:\n{}", help.out);
     }
     for (arguments, why) in [

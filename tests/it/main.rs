@@ -18,6 +18,7 @@ mod documents;
 mod export;
 mod faults;
 mod harness;
+mod import;
 mod matrix;
 mod mounts;
 mod recency;

@@ -1,0 +1,100 @@
+//! An import that is killed in the middle goes on when it is run again, and ends as if it had not been.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{Move, at, hex, id};
+use crate::transcripts::mongo_uri;
+
+const SESSIONS: u32 = 40;
+const EACH: u32 = 500;
+
+/// How many entries our store has.
+async fn stored(moved: &Move) -> u64 {
+    if let Some(target) = &moved.target {
+        return target.collection::<Document>("messages").count_documents(doc! {}).await.unwrap();
+    }
+    let file = moved.folder.path().join("data/helpline.db");
+    let Ok(conn) = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY) else { return 0 };
+    conn.query_row("SELECT count(*) FROM messages", (), |row| row.get(0)).unwrap_or(0)
+}
+
+/// How many sessions our store has of which messages are missing.
+async fn torn(moved: &Move) -> usize {
+    let mut torn = 0;
+    if let Some(target) = &moved.target {
+        for n in 0..SESSIONS {
+            let here = target.collection::<Document>("sessions").find_one(doc! { "_id": id(2, n) }).await.unwrap().is_some();
+            let messages = target.collection::<Document>("messages").count_documents(doc! { "sessionId": id(2, n) }).await.unwrap();
+            torn += usize::from(here && messages < u64::from(EACH));
+        }
+        return torn;
+    }
+    let conn = rusqlite::Connection::open(moved.folder.path().join("data/helpline.db")).unwrap();
+    let sql = "SELECT count(*) FROM sessions WHERE (SELECT count(*) FROM messages WHERE session = sessions.id) < ?1";
+    conn.query_row(sql, [EACH], |row| row.get(0)).unwrap()
+}
+
+/// Starts an import, and kills it when so many entries are stored.
+async fn kill_at(moved: &Move, entries: u64) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
+    command.args(["import", "--from", &mongo_uri(), "--database", moved.original.name()]).env_clear().envs(moved.env());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let reached = async {
+        while stored(moved).await < entries {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), reached).await.expect("the import stores entries");
+    child.kill().await.unwrap();
+}
+
+async fn a_killed_import_goes_on(to_mongodb: bool) {
+    let moved = Move::new(to_mongodb).await;
+    moved.fill("agents", [doc! { "_id": id(1, 1), "name": "Ann", "maxUsers": 10, "isOnline": true }]).await;
+    let session = |n| doc! { "_id": id(2, n), "userId": format!("u{n}"), "userType": "user", "status": "waiting", "createdAt": at(0) };
+    moved.fill("sessions", (0..SESSIONS).map(session)).await;
+    for of in 0..SESSIONS {
+        // By their ids they are the other way round.
+        let message = |n: u32| {
+            doc! {
+                "_id": id(3, of * EACH + EACH - n), "sessionId": id(2, of), "senderId": format!("u{of}"), "senderType": "user",
+                "message": format!("text {n}"), "timestamp": at(i64::from(n)),
+            }
+        };
+        moved.fill("messages", (0..EACH).map(message)).await;
+    }
+    let all = u64::from(SESSIONS * EACH);
+    for entries in [1, all / 4, all / 2] {
+        kill_at(&moved, entries).await;
+        let left = stored(&moved).await;
+        assert!(left >= entries && left < all, "{left} of {all} entries were stored when it was killed");
+        assert_eq!(torn(&moved).await, 0, "a session that is stored is whole");
+    }
+    let report = moved.import(&[]).await;
+    assert!(report.contains(&format!("messages here after: {all}\n")) && report.contains("sessions here after: 40\n"), "{report}");
+    assert!(!report.contains("odd:"), "{report}");
+    assert_eq!(stored(&moved).await, all, "nothing is there twice");
+    for of in [0, SESSIONS / 4, SESSIONS / 2, SESSIONS - 1] {
+        let exported = moved.export(&hex(2, of)).await;
+        let texts: Vec<&Value> = exported["entries"].as_array().unwrap().iter().map(|e| &e["body"]).collect();
+        assert!(texts.iter().enumerate().all(|(n, text)| **text == format!("text {n}")), "{texts:?}");
+        assert_eq!(texts.len(), EACH as usize);
+    }
+    moved.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_import_goes_on_in_the_embedded_store() {
+    a_killed_import_goes_on(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_import_goes_on_on_mongodb() {
+    a_killed_import_goes_on(true).await;
+}
