@@ -40,6 +40,7 @@ use crate::webhook::Webhook;
 use origins::cors;
 use parts::{Cluster, Opened, authority, cluster, open_store, trust};
 
+pub use crate::import::Origin;
 pub use parts::{Use, back_up, open_desk, take_over};
 
 /// Over what part of `SHUTDOWN_SECONDS` sockets are sent to other nodes.

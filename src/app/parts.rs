@@ -70,20 +70,20 @@ pub async fn back_up(config: &Config, to: &Path) -> anyhow::Result<(u64, u64)> {
     Ok((copied.database, copied.attachments))
 }
 
-/// Imports the database of an original into the configured store, which is made where there is none; a dry run opens no store. `tell` hears how many
+/// Imports what an original has into the configured store, which is made where there is none; a dry run opens no store. `tell` hears how many
 /// messages were read, of how many.
 ///
 /// # Errors
 /// Whatever keeps either database from opening, or from being read or written.
 pub async fn take_over(
     config: &Config,
-    (from, database): (&str, Option<&str>),
+    from: import::Origin<'_>,
     is_dry: bool,
     tell: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Report> {
     let opened = if is_dry { None } else { Some(open_store(config, Use::Founding).await?) };
     let target = opened.as_ref().map(|opened| &*opened.store);
-    let wish = import::Wish { from, database, target, now: SystemClock.now() };
+    let wish = import::Wish { from, target, now: SystemClock.now() };
     import::run(wish, tell).await.context("cannot import")
 }
 

@@ -52,14 +52,20 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: export::Format,
     },
-    /// Take over the database of document 001 or 002 on MongoDB; it is only read, and the import may be repeated
+    /// Take over what an original has; that is only read, and the import may be repeated
     Import {
-        /// Where it is: a MongoDB URL
-        #[arg(long)]
-        from: String,
-        /// Its name there, where the URL gives none or another one
-        #[arg(long)]
+        /// A MongoDB URL, for a database of document 001 or 002
+        #[arg(long, required_unless_present = "file", conflicts_with = "file")]
+        from: Option<String>,
+        /// The database's name, where the URL gives none or another one
+        #[arg(long, requires = "from")]
         database: Option<String>,
+        /// A file of JSON lines, for what documents 000, 003 and 004 have in other databases
+        #[arg(long, requires = "dialect")]
+        file: Option<PathBuf>,
+        /// Whose rows the file holds
+        #[arg(long, requires = "file", value_parser = realm_of_files)]
+        dialect: Option<Realm>,
         /// Read everything and say what is odd, and write nothing
         #[arg(long)]
         dry_run: bool,
@@ -148,7 +154,13 @@ pub fn run() -> ExitCode {
             say(start(add_agent(&config, realm, (&name, email.as_deref()), capacity)))
         }
         Command::Export { session, format } => tell(start(export::run(&config, &session, format))),
-        Command::Import { from, database, dry_run } => say(start(import(&config, (&from, database.as_deref()), dry_run))),
+        Command::Import { from, database, file, dialect, dry_run } => {
+            let origin = match (&file, dialect) {
+                (Some(path), Some(dialect)) => app::Origin::File { path, dialect },
+                _ => app::Origin::Database { uri: from.as_deref().unwrap_or_default(), name: database.as_deref() },
+            };
+            say(start(import(&config, origin, dry_run)))
+        }
         Command::Backup { to } => say(start(back_up(&config, &to))),
     };
     match done {
@@ -220,7 +232,7 @@ async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&
 const TOLD_EVERY: u64 = 10_000;
 
 /// Answers what was imported.
-async fn import(config: &Config, from: (&str, Option<&str>), is_dry: bool) -> anyhow::Result<String> {
+async fn import(config: &Config, from: app::Origin<'_>, is_dry: bool) -> anyhow::Result<String> {
     let mut told = 0;
     let mut tell = |read: u64, of: u64| {
         if read >= told + TOLD_EVERY {
@@ -290,6 +302,11 @@ fn realm_with_logins(text: &str) -> Result<Realm, String> {
 /// Where people log in, whoever has an account answers, and there are no agents.
 fn realm_with_agents(text: &str) -> Result<Realm, String> {
     realm(text, |realm| !realm.has_accounts())
+}
+
+/// Those of which an original kept its data in no MongoDB.
+fn realm_of_files(text: &str) -> Result<Realm, String> {
+    realm(text, |realm| matches!(realm, Realm::Operators | Realm::Widget))
 }
 
 fn realm(text: &str, fits: fn(Realm) -> bool) -> Result<Realm, String> {

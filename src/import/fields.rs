@@ -59,9 +59,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Yes or no.
+    /// Yes or no, which some databases write as 1 and 0.
     pub(super) fn flag(self, field: &str) -> Option<bool> {
-        self.0.get_bool(field).ok()
+        self.0.get_bool(field).ok().or_else(|| self.number(field).map(|n| n != 0))
     }
 
     /// What is in a list; nothing where there is none.

@@ -1,12 +1,15 @@
-//! Taking over what an original has on MongoDB: its people, sessions and messages go into a store by the storage port, numbered as they were said.
-//! The original's database is only read. Whatever cannot be taken as it is has one treatment, and is counted and named in the report.
+//! Taking over what an original has, on MongoDB or in a file: its people, sessions and messages go into a store by the storage port, numbered as they were said.
+//! The original's data is only read. Whatever cannot be taken as it is has one treatment, and is counted and named in the report.
 
 mod fields;
+mod file;
+mod operators;
 mod report;
 mod rooms;
 mod run;
 mod source;
 mod support;
+mod widget;
 mod write;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,9 +17,10 @@ use std::collections::{HashMap, VecDeque};
 use crate::domain::entry::{Draft, Receipt};
 use crate::domain::principal::{Person, Realm};
 use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
 
 pub use report::Report;
-pub use run::{Wish, run};
+pub use run::{Origin, Wish, run};
 
 use fields::Fields;
 
@@ -27,6 +31,10 @@ enum Original {
     Support,
     /// Document 002.
     Rooms,
+    /// Documents 000 and 003.
+    Operators,
+    /// Document 004.
+    Widget,
 }
 
 /// A session as it is to stand here, and what its log has besides messages.
@@ -47,6 +55,15 @@ struct Said {
     edit: Option<Draft>,
     /// Whom it reached.
     receipts: Vec<Receipt>,
+    /// When it was read, where the original does not keep by whom.
+    read_at: Option<Timestamp>,
+}
+
+impl Said {
+    /// Of which nothing more is known.
+    fn of(draft: Draft) -> Self {
+        Self { draft, edit: None, receipts: Vec::new(), read_at: None }
+    }
 }
 
 /// Those whom an original knows, by id.
@@ -57,21 +74,25 @@ impl Original {
         match self {
             Original::Support => Realm::Support,
             Original::Rooms => Realm::Rooms,
+            Original::Operators => Realm::Operators,
+            Original::Widget => Realm::Widget,
         }
     }
 
-    /// The collection of its people.
+    /// The collection or table of its people.
     fn people(self) -> &'static str {
         match self {
             Original::Support => "agents",
             Original::Rooms => "users",
+            Original::Operators => "operators",
+            Original::Widget => "admins",
         }
     }
 
-    /// The collection of its sessions.
+    /// The collection or table of its sessions.
     fn sessions(self) -> &'static str {
         match self {
-            Original::Support => "sessions",
+            Original::Support | Original::Operators | Original::Widget => "sessions",
             Original::Rooms => "chatrooms",
         }
     }
@@ -81,6 +102,7 @@ impl Original {
         match self {
             Original::Support => ("sessionId", "timestamp"),
             Original::Rooms => ("chatRoomId", "createdAt"),
+            Original::Operators | Original::Widget => ("sessionId", "createdAt"),
         }
     }
 
@@ -88,6 +110,8 @@ impl Original {
         match self {
             Original::Support => support::session(row, people, report),
             Original::Rooms => rooms::session(row, people, report),
+            Original::Operators => operators::session(row, people, report),
+            Original::Widget => widget::session(row, report),
         }
     }
 
@@ -96,6 +120,8 @@ impl Original {
         match self {
             Original::Support => support::message(row, session, people, report),
             Original::Rooms => rooms::message(row, session, people, report),
+            Original::Operators => operators::message(row, session, people, report),
+            Original::Widget => widget::message(row, session, report),
         }
     }
 }

@@ -273,7 +273,7 @@ pub(super) fn message(row: Fields<'_>, session: &Session, people: &People, repor
         let content = Content::Edited(Edit { message: id.clone(), is_deletion: text == DELETED, body });
         Draft { id: EntryId::imported("edited", id.as_str()), at: touched_at, content, ..draft.clone() }
     });
-    Some(Said { receipts: receipts(row, touched_at, report), draft, edit })
+    Some(Said { receipts: receipts(row, touched_at, report), edit, ..Said::of(draft) })
 }
 
 fn form(row: Fields<'_>, report: &mut Report) -> Form {

@@ -1,24 +1,44 @@
 //! One import, from the first question to the report: people, then sessions with their messages, in batches. Knows no original's words.
 
+use std::path::Path;
+
 use bson::Document;
 
 use super::fields::Fields;
-use super::source::{Source, next};
+use super::source::Source;
 use super::write::Batch;
-use super::{Original, People, Plan, Report, rooms, support};
+use super::{Original, People, Plan, Report, operators, rooms, support, widget};
+use crate::domain::agent::Agent;
 use crate::domain::error::StoreError;
 use crate::domain::ids::SessionId;
-use crate::domain::principal::Role;
+use crate::domain::principal::{Person, Realm, Role};
 use crate::domain::store::{SessionQuery, Store};
 use crate::domain::time::Timestamp;
+
+/// Where the original's data is.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// On MongoDB.
+    Database {
+        /// The server's URL, which may hold a password.
+        uri: &'a str,
+        /// The database's name there; else the URL's, else `test`.
+        name: Option<&'a str>,
+    },
+    /// In a file of JSON lines, as docs/OPERATIONS.md describes it.
+    File {
+        /// Its path.
+        path: &'a Path,
+        /// Whose rows they are: `operators`' or `widget`'s.
+        dialect: Realm,
+    },
+}
 
 /// What is to be imported.
 #[derive(Clone, Copy)]
 pub struct Wish<'a> {
-    /// Where the original's database is, as a MongoDB URL.
-    pub from: &'a str,
-    /// Its name there; else the URL's, else `test`.
-    pub database: Option<&'a str>,
+    /// Where the original's data is.
+    pub from: Origin<'a>,
     /// Where it goes; nowhere in a dry run, which reads everything and writes nothing.
     pub target: Option<&'a dyn Store>,
     /// The present.
@@ -31,7 +51,7 @@ pub struct Wish<'a> {
 /// # Errors
 /// Whatever keeps the original's database from being read, or the store from being written; then part of it is imported, and the next try goes on.
 pub async fn run(wish: Wish<'_>, tell: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Report, StoreError> {
-    let source = Source::open(wish.from, wish.database).await?;
+    let source = Source::open(wish.from).await?;
     let mut report = Report::default();
     report.count(format!("{} to read", source.original.people()), source.count(source.original.people()).await?);
     report.count(format!("{} to read", source.original.sessions()), source.count(source.original.sessions()).await?);
@@ -53,8 +73,8 @@ async fn census(when: &str, original: Original, target: Option<&dyn Store>, repo
     let Some(store) = target else { return Ok(()) };
     let realm = original.realm();
     let people = match original {
-        Original::Support => store.list_agents(realm).await?.len() as u64,
-        Original::Rooms => store.count_accounts(realm).await?,
+        Original::Support | Original::Operators => store.list_agents(realm).await?.len() as u64,
+        Original::Rooms | Original::Widget => store.count_accounts(realm).await?,
     };
     let sessions = store.list_sessions(&SessionQuery::of(realm, 0)).await?.total;
     report.count(format!("{} here {when}", original.people()), people);
@@ -69,6 +89,14 @@ async fn census(when: &str, original: Original, target: Option<&dyn Store>, repo
         Err(StoreError::Timeout(_)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Stores an agent who is not there, and answers who it is.
+async fn insert_agent(target: Option<&dyn Store>, agent: Agent) -> Result<Person, StoreError> {
+    if let Some(store) = target {
+        store.insert_agent(&agent).await?;
+    }
+    Ok(agent.person())
 }
 
 /// An import under way.
@@ -99,17 +127,14 @@ impl Run<'_> {
     /// Imports agents or accounts, and remembers who they are: people are few beside what they say.
     async fn take_people(&mut self) -> Result<(), StoreError> {
         let mut rows = self.source.all(self.source.original.people()).await?;
-        while let Some(row) = next(&mut rows).await? {
+        while let Some(row) = rows.next().await? {
             let row = Fields(&row);
+            let (target, now, report) = (self.wish.target, self.wish.now, &mut self.report);
             let person = match self.source.original {
-                Original::Support => {
-                    let agent = support::agent(row, self.wish.now, &mut self.report);
-                    if let Some(store) = self.wish.target {
-                        store.insert_agent(&agent).await?;
-                    }
-                    Some(agent.person())
-                }
-                Original::Rooms => rooms::take_account(row, self.wish.target, self.wish.now, &mut self.report).await?,
+                Original::Support => Some(insert_agent(target, support::agent(row, now, report)).await?),
+                Original::Operators => Some(insert_agent(target, operators::agent(row, now, report)).await?),
+                Original::Rooms => rooms::take_account(row, target, now, report).await?,
+                Original::Widget => widget::take_account(row, target, now, report).await?,
             };
             self.people.extend(person.map(|person| (row.id(), person)));
         }
@@ -119,7 +144,7 @@ impl Run<'_> {
     /// Looks at every session once for what is odd about it, so that a session is named once however often it is read.
     async fn survey(&mut self) -> Result<(), StoreError> {
         let mut rows = self.source.all(self.source.original.sessions()).await?;
-        while let Some(row) = next(&mut rows).await? {
+        while let Some(row) = rows.next().await? {
             self.source.original.plan(Fields(&row), &self.people, &mut self.report);
         }
         Ok(())
@@ -129,7 +154,7 @@ impl Run<'_> {
         let (session, _) = self.source.original.message_fields();
         let mut rows = self.source.messages().await?;
         let mut group: Option<Group> = None;
-        while let Some(row) = next(&mut rows).await? {
+        while let Some(row) = rows.next().await? {
             let key = Fields(&row).key(session);
             let mut present = match group.take() {
                 Some(group) if group.key == key => group,
@@ -149,7 +174,7 @@ impl Run<'_> {
     async fn take_the_silent(&mut self) -> Result<(), StoreError> {
         let Some(store) = self.wish.target else { return Ok(()) };
         let mut rows = self.source.all(self.source.original.sessions()).await?;
-        while let Some(row) = next(&mut rows).await? {
+        while let Some(row) = rows.next().await? {
             let plan = self.source.original.plan(Fields(&row), &self.people, &mut Report::default());
             if store.find_session(&plan.session.id).await?.is_none() {
                 self.close(Some(Group { key: None, plan: Some(plan), is_there: false, last_at: None })).await?;

@@ -1,4 +1,4 @@
-//! The database of an original, which is only read: which one it is, and its documents in the order in which they are wanted.
+//! What an original has, which is only read: whose it is, and its documents in the order in which they are wanted.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use futures_util::TryStreamExt;
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Cursor, Database};
 
-use super::Original;
 use super::fields::values;
+use super::file::{Lines, TableRows};
+use super::{Origin, Original};
 use crate::domain::error::StoreError;
+use crate::domain::principal::Realm;
 
 /// The database's name where neither the argument nor the URI gives one: what MongoDB's own clients take.
 const DATABASE: &str = "test";
@@ -20,18 +22,53 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How many documents the server sends at once.
 const BATCH: u32 = 1_000;
 
-/// A database that an original wrote.
+/// What an original wrote.
 pub(super) struct Source {
-    database: Database,
     pub(super) original: Original,
+    place: Place,
+}
+
+/// Where it is.
+enum Place {
+    Database(Database),
+    File(Lines),
+}
+
+/// Documents, one after the other.
+pub(super) enum Rows {
+    /// Of a database.
+    Cursor(Box<Cursor<Document>>),
+    /// Of a file.
+    Table(TableRows),
+}
+
+impl Rows {
+    /// The next document; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Document>, StoreError> {
+        match self {
+            Rows::Cursor(cursor) => Ok(cursor.try_next().await?),
+            Rows::Table(rows) => rows.next(),
+        }
+    }
 }
 
 impl Source {
-    /// Connects, and finds out whose database it is.
+    /// Finds what is to be read, and whose it is.
     ///
     /// # Errors
-    /// [`StoreError::Misconfigured`] for what is no URI; [`StoreError::Foreign`] for a database of this server's own, or of somebody unknown.
-    pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Self, StoreError> {
+    /// [`StoreError::Misconfigured`] for what is no URI or cannot be opened; [`StoreError::Foreign`] for a database of this server's own or of somebody
+    /// unknown, and for a file that no original's rows are in, or not in their order.
+    pub(super) async fn open(from: Origin<'_>) -> Result<Self, StoreError> {
+        match from {
+            Origin::Database { uri, name } => Self::of_database(uri, name).await,
+            Origin::File { path, dialect } => {
+                let original = if dialect == Realm::Widget { Original::Widget } else { Original::Operators };
+                Ok(Self { original, place: Place::File(Lines::open(path, original)?) })
+            }
+        }
+    }
+
+    async fn of_database(uri: &str, database: Option<&str>) -> Result<Self, StoreError> {
         // The driver's own words may quote the password.
         let refusal = || StoreError::Misconfigured("--from: expected a MongoDB URL; for example mongodb://localhost:27017/chat".to_owned());
         let mut options = ClientOptions::parse(uri).await.map_err(|_| refusal())?;
@@ -39,37 +76,48 @@ impl Source {
         let name = database.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
         let database = Client::with_options(options)?.database(&name);
         let original = recognise(&database, &name).await?;
-        Ok(Self { database, original })
+        Ok(Self { original, place: Place::Database(database) })
     }
 
-    /// How many documents a collection has.
+    /// How many documents a collection or table has.
     pub(super) async fn count(&self, collection: &str) -> Result<u64, StoreError> {
-        Ok(self.database.collection::<Document>(collection).count_documents(doc! {}).await?)
+        match &self.place {
+            Place::Database(database) => Ok(database.collection::<Document>(collection).count_documents(doc! {}).await?),
+            Place::File(lines) => Ok(lines.count(collection)),
+        }
     }
 
-    /// All documents of a collection by id.
-    pub(super) async fn all(&self, collection: &str) -> Result<Cursor<Document>, StoreError> {
-        Ok(self.database.collection::<Document>(collection).find(doc! {}).sort(doc! { "_id": 1 }).batch_size(BATCH).await?)
+    /// All documents of a collection by id, or of a table as they stand in the file.
+    pub(super) async fn all(&self, collection: &'static str) -> Result<Rows, StoreError> {
+        match &self.place {
+            Place::Database(database) => {
+                let documents = database.collection::<Document>(collection);
+                Ok(Rows::Cursor(Box::new(documents.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(BATCH).await?)))
+            }
+            Place::File(lines) => lines.rows(collection).map(Rows::Table),
+        }
     }
 
-    /// All messages: session after session, and in each by time and id. The server sorts them once, on its disk where they are many.
-    pub(super) async fn messages(&self) -> Result<Cursor<Document>, StoreError> {
+    /// All messages: session after session, and in each by time and id, or as they stand in the file. A database sorts them once, on its disk where they
+    /// are many.
+    pub(super) async fn messages(&self) -> Result<Rows, StoreError> {
+        let Place::Database(database) = &self.place else { return self.all("messages").await };
         let (session, time) = self.original.message_fields();
         let order = [doc! { "$sort": { session: 1, time: 1, "_id": 1 } }];
-        let messages = self.database.collection::<Document>("messages");
-        Ok(messages.aggregate(order).allow_disk_use(true).batch_size(BATCH).await?)
+        let messages = database.collection::<Document>("messages");
+        Ok(Rows::Cursor(Box::new(messages.aggregate(order).allow_disk_use(true).batch_size(BATCH).await?)))
     }
 
     /// The session that messages name so.
     pub(super) async fn session(&self, key: &str) -> Result<Option<Document>, StoreError> {
-        let sessions = self.database.collection::<Document>(self.original.sessions());
-        Ok(sessions.find_one(doc! { "_id": { "$in": values(key) } }).await?)
+        match &self.place {
+            Place::Database(database) => {
+                let sessions = database.collection::<Document>(self.original.sessions());
+                Ok(sessions.find_one(doc! { "_id": { "$in": values(key) } }).await?)
+            }
+            Place::File(lines) => Ok(lines.session(key)),
+        }
     }
-}
-
-/// The next document; `None` at the end.
-pub(super) async fn next(documents: &mut Cursor<Document>) -> Result<Option<Document>, StoreError> {
-    Ok(documents.try_next().await?)
 }
 
 async fn recognise(database: &Database, name: &str) -> Result<Original, StoreError> {

@@ -87,7 +87,7 @@ pub(super) fn message(row: Fields<'_>, session: &Session, people: &People, repor
         client_key: None,
         content,
     };
-    Some(Said { draft, edit: None, receipts: Vec::new() })
+    Some(Said::of(draft))
 }
 
 /// The id under which a session goes on: its own, unless no page could name it here.

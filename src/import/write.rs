@@ -16,6 +16,9 @@ use crate::domain::time::Timestamp;
 /// How many entries and sessions make a batch.
 const FULL: usize = 500;
 
+/// How many bytes of text make one.
+const FULL_BYTES: usize = 4 * 1024 * 1024;
+
 /// How many writes of single documents are under way at once.
 const AT_ONCE: usize = 32;
 
@@ -27,20 +30,27 @@ pub(super) struct Batch {
     /// Sessions whose last entry is in this batch or was in an earlier one, with the keys under which they are found again.
     pub(super) sessions: Vec<(Session, Option<String>)>,
     receipts: Vec<(EntryId, Receipt)>,
+    readings: Vec<(EntryId, Timestamp)>,
+    /// How many bytes of text it has, about.
+    bytes: usize,
 }
 
 impl Batch {
     /// Adds a message and what became of it.
     pub(super) fn take(&mut self, said: Said) {
-        let Said { draft, edit, receipts } = said;
+        let Said { draft, edit, receipts, read_at } = said;
+        self.readings.extend(read_at.map(|at| (draft.id.clone(), at)));
         self.receipts.extend(receipts.into_iter().map(|receipt| (draft.id.clone(), receipt)));
+        if let Content::Message(message) = &draft.content {
+            self.bytes += message.body.as_str().len();
+        }
         self.drafts.push(draft);
         self.drafts.extend(edit);
     }
 
     /// Whether it is to be written before more is added.
     pub(super) fn is_full(&self) -> bool {
-        self.drafts.len() >= FULL || self.sessions.len() >= FULL
+        self.drafts.len() >= FULL || self.sessions.len() >= FULL || self.bytes >= FULL_BYTES
     }
 
     /// Whether this session is about to be stored.
@@ -50,7 +60,7 @@ impl Batch {
 
     /// Writes all of it. What is stored already stays as it is.
     pub(super) async fn write(self, store: &dyn Store, now: Timestamp, report: &mut Report) -> Result<(), StoreError> {
-        let Batch { drafts, sessions, receipts } = self;
+        let Batch { drafts, sessions, receipts, readings, .. } = self;
         let wanted: Vec<(SessionId, EntryId, bool)> = drafts.iter().map(|d| (d.session.clone(), d.id.clone(), is_message(d))).collect();
         let outcomes = store.append_all(drafts).await?;
         let (mut changes, mut ends) = (Vec::new(), HashMap::new());
@@ -74,6 +84,8 @@ impl Batch {
             store.apply_edit(change).await?;
         }
         note_receipts(store, receipts).await?;
+        let readings = stream::iter(readings).map(|(id, at)| async move { store.mark_message_read(&id, at).await.map(drop) });
+        readings.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let fresh: Vec<SessionId> = sessions.iter().map(|(session, _)| session.id.clone()).collect();
         store_sessions(store, sessions, &ends, now, report).await?;
         finish_others(store, ends.into_values().filter(|end| !fresh.contains(&end.session)).collect()).await

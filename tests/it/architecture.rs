@@ -59,7 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("rpassword", &["cli/"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs", "cli/export/"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs", "cli/export/", "import/file.rs"]),
 ];
 
 /// What a dialect may show and translate, and never decide by.

@@ -11,17 +11,18 @@ use tokio::time::timeout;
 use super::{Move, at, hex, id};
 use crate::transcripts::mongo_uri;
 
-const SESSIONS: u32 = 40;
-const EACH: u32 = 500;
+/// So few messages in each that several sessions are written at once.
+const SESSIONS: u32 = 280;
+const EACH: u32 = 70;
 
-/// How many entries our store has.
-async fn stored(moved: &Move) -> u64 {
+/// How many messages, or sessions, our store has.
+async fn stored(moved: &Move, what: &str) -> u64 {
     if let Some(target) = &moved.target {
-        return target.collection::<Document>("messages").count_documents(doc! {}).await.unwrap();
+        return target.collection::<Document>(what).count_documents(doc! {}).await.unwrap();
     }
     let file = moved.folder.path().join("data/helpline.db");
     let Ok(conn) = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY) else { return 0 };
-    conn.query_row("SELECT count(*) FROM messages", (), |row| row.get(0)).unwrap_or(0)
+    conn.query_row(&format!("SELECT count(*) FROM {what}"), (), |row| row.get(0)).unwrap_or(0)
 }
 
 /// How many sessions our store has of which messages are missing.
@@ -40,13 +41,13 @@ async fn torn(moved: &Move) -> usize {
     conn.query_row(sql, [EACH], |row| row.get(0)).unwrap()
 }
 
-/// Starts an import, and kills it when so many entries are stored.
-async fn kill_at(moved: &Move, entries: u64) {
+/// Starts an import, and kills it when so many of these are stored.
+async fn kill_at(moved: &Move, what: &str, enough: u64) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
     command.args(["import", "--from", &mongo_uri(), "--database", moved.original.name()]).env_clear().envs(moved.env());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let reached = async {
-        while stored(moved).await < entries {
+        while stored(moved, what).await < enough {
             tokio::task::yield_now().await;
         }
     };
@@ -70,16 +71,16 @@ async fn a_killed_import_goes_on(to_mongodb: bool) {
         moved.fill("messages", (0..EACH).map(message)).await;
     }
     let all = u64::from(SESSIONS * EACH);
-    for entries in [1, all / 4, all / 2] {
-        kill_at(&moved, entries).await;
-        let left = stored(&moved).await;
-        assert!(left >= entries && left < all, "{left} of {all} entries were stored when it was killed");
+    for (what, enough) in [("messages", 1), ("messages", all / 4), ("sessions", u64::from(SESSIONS / 2))] {
+        kill_at(&moved, what, enough).await;
+        let left = stored(&moved, "messages").await;
+        assert!(left > 0 && left < all, "{left} of {all} messages were stored when it was killed");
         assert_eq!(torn(&moved).await, 0, "a session that is stored is whole");
     }
     let report = moved.import(&[]).await;
-    assert!(report.contains(&format!("messages here after: {all}\n")) && report.contains("sessions here after: 40\n"), "{report}");
+    assert!(report.contains(&format!("messages here after: {all}\n")) && report.contains("sessions here after: 280\n"), "{report}");
     assert!(!report.contains("odd:"), "{report}");
-    assert_eq!(stored(&moved).await, all, "nothing is there twice");
+    assert_eq!(stored(&moved, "messages").await, all, "nothing is there twice");
     for of in [0, SESSIONS / 4, SESSIONS / 2, SESSIONS - 1] {
         let exported = moved.export(&hex(2, of)).await;
         let texts: Vec<&Value> = exported["entries"].as_array().unwrap().iter().map(|e| &e["body"]).collect();

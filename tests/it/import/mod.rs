@@ -1,5 +1,6 @@
 //! `helpline import` on the real binary: databases in the shapes of the originals, built from the recorded layouts, with whatever may be odd in them.
 
+mod files;
 mod kill;
 mod rooms;
 mod support;
