@@ -10,21 +10,26 @@ use crate::domain::principal::Person;
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
 
-/// Appends the draft, unless it or its client key is stored already, or the session has ended: looked up in this order.
+/// Appends the draft, unless it or its client key is stored already, or the session has ended: answered in this order. Nearly every draft is new, so
+/// the indexes of ids and keys are asked only where they refuse one, or the session does.
 pub(super) fn append(conn: &Connection, draft: &Draft) -> Result<Appended, StoreError> {
-    if let Some(own) = find(conn, &draft.id)? {
-        return Ok(Appended::Stored(own));
-    }
-    if let Some(key) = &draft.client_key
-        && let Some(earlier) = find_by_key(conn, &draft.session, &draft.author, key)?
-    {
-        return Ok(Appended::Duplicate(earlier));
-    }
     let Some(entry) = head(conn, &draft.session)?.follow(draft) else {
-        return Ok(Appended::Ended);
+        return Ok(find_stored(conn, draft)?.unwrap_or(Appended::Ended));
     };
-    insert(conn, &entry)?;
-    Ok(Appended::Stored(entry))
+    match insert(conn, &entry) {
+        Ok(()) => Ok(Appended::Stored(entry)),
+        Err(refused @ StoreError::Conflict(_)) => find_stored(conn, draft)?.ok_or(refused),
+        Err(error) => Err(error),
+    }
+}
+
+/// The answer to a draft that is stored already, itself or under its client key.
+fn find_stored(conn: &Connection, draft: &Draft) -> Result<Option<Appended>, StoreError> {
+    if let Some(own) = find(conn, &draft.id)? {
+        return Ok(Some(Appended::Stored(own)));
+    }
+    let Some(key) = &draft.client_key else { return Ok(None) };
+    Ok(find_by_key(conn, &draft.session, &draft.author, key)?.map(Appended::Duplicate))
 }
 
 /// The entry that the sender stored under the key, or `None`.
