@@ -81,9 +81,9 @@ pub async fn take_over(
     is_dry: bool,
     tell: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Report> {
-    let opened = if is_dry { None } else { Some(open_store(config, Use::Founding).await?) };
-    let target = opened.as_ref().map(|opened| &*opened.store);
-    let wish = import::Wish { from, target, now: SystemClock.now() };
+    // As in `open_desk`, the lock is not held longer than a database is made.
+    let store = if is_dry { None } else { Some(open_store(config, Use::Founding).await?.store) };
+    let wish = import::Wish { from, target: store.as_deref(), now: SystemClock.now() };
     import::run(wish, tell).await.context("cannot import")
 }
 

@@ -23,6 +23,9 @@ use crate::{app, telemetry};
 /// The exit status for a configuration, an argument or a password that cannot be used; clap's own too.
 const BAD_INPUT: u8 = 2;
 
+/// How many messages an import reads before it tells how far it is.
+const TOLD_EVERY: u64 = 10_000;
+
 /// A support-chat server that speaks the wire contracts of several Socket.IO backends. Without a command it serves.
 #[derive(Debug, Parser)]
 #[command(name = "helpline", version, after_help = "Settings come from the environment and the file .env; see .env.example.")]
@@ -227,9 +230,6 @@ async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&
     let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
     Ok(agent.id.in_realm().to_owned())
 }
-
-/// How many messages are read before it is told how far an import is.
-const TOLD_EVERY: u64 = 10_000;
 
 /// Answers what was imported.
 async fn import(config: &Config, from: app::Origin<'_>, is_dry: bool) -> anyhow::Result<String> {

@@ -32,11 +32,6 @@ impl Report {
             ids.push(id.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(ID_LIMIT).collect());
         }
     }
-
-    /// How often this was noted.
-    pub fn noted(&self, what: &str) -> u64 {
-        self.oddities.get(what).map_or(0, |(times, _)| *times)
-    }
 }
 
 impl fmt::Display for Report {

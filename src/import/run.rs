@@ -211,7 +211,7 @@ impl Run<'_> {
         };
         let Some(said) = self.source.original.said(row, &plan.session, &self.people, &mut self.report) else { return Ok(()) };
         if group.last_at == Some(said.draft.at) {
-            self.report.note("messages of the same moment as the one before: in the order of their ids", &row.id());
+            self.report.note("messages of the same moment as the one before: in the order of their ids, or of the file", &row.id());
         }
         group.last_at = Some(said.draft.at);
         // Who came to answer a session that is there stands in its log already.

@@ -96,7 +96,7 @@ async fn a_file_of_documents_000_and_003_goes_on() {
         ("odd: messages with an unknown senderType:", uuid(24)),
         ("odd: messages without a text: left out: 1:", uuid(26)),
         ("odd: messages of a session that is not there: left out: 1:", uuid(27)),
-        ("odd: messages of the same moment as the one before: in the order of their ids: 1:", uuid(22)),
+        ("odd: messages of the same moment as the one before: in the order of their ids, or of the file: 1:", uuid(22)),
     ] {
         says(&report, what, &[&id]);
     }

@@ -4,11 +4,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bson::{Document, doc};
-use serde_json::Value;
-use tokio::process::Command;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::{Move, at, hex, id};
+use crate::harness::shop::Shop;
 use crate::transcripts::mongo_uri;
 
 /// So few messages in each that several sessions are written at once.
@@ -41,22 +42,22 @@ async fn torn(moved: &Move) -> usize {
     conn.query_row(sql, [EACH], |row| row.get(0)).unwrap()
 }
 
-/// Starts an import, and kills it when so many of these are stored.
-async fn kill_at(moved: &Move, what: &str, enough: u64) {
+/// Starts an import, and waits until so many of these are stored.
+async fn begin(moved: &Move, what: &str, enough: u64) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
     command.args(["import", "--from", &mongo_uri(), "--database", moved.original.name()]).env_clear().envs(moved.env());
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let reached = async {
         while stored(moved, what).await < enough {
             tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(60), reached).await.expect("the import stores entries");
-    child.kill().await.unwrap();
+    child
 }
 
-async fn a_killed_import_goes_on(to_mongodb: bool) {
-    let moved = Move::new(to_mongodb).await;
+/// The sessions of so many visitors who wait, each with some messages.
+async fn fill(moved: &Move) {
     moved.fill("agents", [doc! { "_id": id(1, 1), "name": "Ann", "maxUsers": 10, "isOnline": true }]).await;
     let session = |n| doc! { "_id": id(2, n), "userId": format!("u{n}"), "userType": "user", "status": "waiting", "createdAt": at(0) };
     moved.fill("sessions", (0..SESSIONS).map(session)).await;
@@ -70,9 +71,14 @@ async fn a_killed_import_goes_on(to_mongodb: bool) {
         };
         moved.fill("messages", (0..EACH).map(message)).await;
     }
+}
+
+async fn a_killed_import_goes_on(to_mongodb: bool) {
+    let moved = Move::new(to_mongodb).await;
+    fill(&moved).await;
     let all = u64::from(SESSIONS * EACH);
     for (what, enough) in [("messages", 1), ("messages", all / 4), ("sessions", u64::from(SESSIONS / 2))] {
-        kill_at(&moved, what, enough).await;
+        begin(&moved, what, enough).await.kill().await.unwrap();
         let left = stored(&moved, "messages").await;
         assert!(left > 0 && left < all, "{left} of {all} messages were stored when it was killed");
         assert_eq!(torn(&moved).await, 0, "a session that is stored is whole");
@@ -98,4 +104,28 @@ async fn a_killed_import_goes_on_in_the_embedded_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_goes_on_on_mongodb() {
     a_killed_import_goes_on(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_starts_and_works_while_an_import_goes_on() {
+    let moved = Move::new(false).await;
+    fill(&moved).await;
+    let mut importing = begin(&moved, "sessions", 1).await;
+    let env = moved.env();
+    let shop = Shop::open(&env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>()).await;
+    let first = hex(2, 0);
+    assert!(importing.try_wait().unwrap().is_none(), "the import still goes on");
+    assert_eq!(shop.session("u0").await.id, first);
+    shop.post(&format!("/api/chat/send-message/{first}"), json!({"message": "said meanwhile"})).await;
+    assert!(timeout(Duration::from_secs(60), importing.wait()).await.unwrap().unwrap().success());
+    assert_eq!(shop.history(&first).await.len(), EACH as usize + 1);
+    assert_eq!(stored(&moved, "messages").await as u32, SESSIONS * EACH + 1 + assigned(&moved), "each once, and who answers");
+    drop(shop);
+    moved.end().await;
+}
+
+/// How many entries say that an agent came to answer.
+fn assigned(moved: &Move) -> u32 {
+    let conn = rusqlite::Connection::open(moved.folder.path().join("data/helpline.db")).unwrap();
+    conn.query_row("SELECT count(*) FROM messages WHERE kind = 'assigned'", (), |row| row.get(0)).unwrap()
 }

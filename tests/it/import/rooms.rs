@@ -120,7 +120,7 @@ fn names_what_is_odd(report: &str) {
         ("odd: rooms and messages of users who are not there:", hex(ROOM, 4)),
         ("odd: rooms and messages of users who are not there:", hex(MESSAGE, 17)),
         ("odd: messages of a session that is not there: left out: 1:", hex(MESSAGE, 990)),
-        ("odd: messages of the same moment as the one before: in the order of their ids: 1:", hex(MESSAGE, 12)),
+        ("odd: messages of the same moment as the one before: in the order of their ids, or of the file: 1:", hex(MESSAGE, 12)),
         ("odd: messages with an unknown messageType: text: 1:", hex(MESSAGE, 16)),
         ("odd: messages whose status no receipt bears out, or is unknown: as their receipts say: 1:", hex(MESSAGE, 13)),
     ] {

@@ -115,7 +115,7 @@ fn names_what_is_odd(report: &str) {
         ("odd: sessions whose id is neither 24 hex digits nor a UUID: given another: 1:", vec!["not-hex".into()]),
         ("odd: sessions with an unknown userType: a user's: 1:", vec!["not-hex".into()]),
         ("odd: sessions that do not say when they began: in 1970: 1:", vec!["not-hex".into()]),
-        ("odd: messages of the same moment as the one before: in the order of their ids: 1:", vec![hex(MESSAGE, 3)]),
+        ("odd: messages of the same moment as the one before: in the order of their ids, or of the file: 1:", vec![hex(MESSAGE, 3)]),
         ("odd: messages of a session that is not there: left out: 2:", vec![hex(MESSAGE, 990), hex(MESSAGE, 991)]),
         ("odd: messages without a time: first in their session", vec![hex(MESSAGE, 41)]),
         ("odd: messages with an unknown senderType:", vec![hex(MESSAGE, 42)]),
