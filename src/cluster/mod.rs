@@ -4,5 +4,6 @@ pub mod bus;
 pub mod driver;
 mod link;
 pub mod redis;
+mod said;
 
 pub use link::Traffic;

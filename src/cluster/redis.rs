@@ -1,5 +1,5 @@
-//! The session bus over Redis: a channel for each session, subscribed to while this node has sockets in it. It carries numbers, and the entries are
-//! read from the store, where what is lost is healed from too. Commands for sockets of other nodes have a channel of their own.
+//! The session bus over Redis: a channel for each session, subscribed to while this node has sockets in it. It carries messages, and the numbers of
+//! other entries, which are read from the store, as what is lost is healed from there. Commands for sockets of other nodes have a channel of their own.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use tokio::time::interval;
 use super::bus::{Command, Listener, LocalBus, News, SessionBus};
 use super::driver::Signals;
 use super::link::{AGAIN, Heard, Link, Traffic};
+use super::said;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{NodeId, SessionId};
 
 /// The version of what is said. Others are passed over, so that nodes of two versions heal from the store what they do not understand.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// How many words may wait to be said. What does not fit is healed.
 const WAITING: usize = 10_000;
 
 /// What the task that speaks is to say.
 enum Word {
-    /// The session's log goes up to this number.
-    Ahead(SessionId, u64),
+    /// This is stored.
+    Stored(Arc<Entry>),
     /// Something for the other nodes to do.
     Asked(Command),
 }
@@ -79,9 +80,8 @@ impl RedisBus {
 
 impl SessionBus for RedisBus {
     fn publish(&self, entry: Arc<Entry>) {
-        let word = Word::Ahead(entry.session.clone(), entry.seq());
-        self.local.tell(&News::Entry(entry));
-        self.say(word);
+        self.local.tell(&News::Entry(Arc::clone(&entry)));
+        self.say(Word::Stored(entry));
     }
 
     fn ask(&self, command: Command) {
@@ -116,11 +116,19 @@ async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Rec
     loop {
         tokio::select! {
             word = words.recv() => match word {
-                Some(Word::Ahead(session, seq)) if unsaid.len() < WAITING => {
-                    let last = unsaid.entry(session).or_default();
-                    *last = seq.max(*last);
+                Some(Word::Stored(entry)) => {
+                    let (channel, words) = (format!("{}{}", names.sessions, entry.session), said::written(&entry));
+                    let is_said = match words {
+                        Some(words) if unsaid.is_empty() => link.publish(&channel, format!("{VERSION} {node} {words}")).await,
+                        _ => false,
+                    };
+                    if !is_said && unsaid.len() < WAITING {
+                        let last = unsaid.entry(entry.session.clone()).or_default();
+                        *last = entry.seq().max(*last);
+                    } else if !is_said {
+                        link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
-                Some(Word::Ahead(..)) => drop(link.traffic.unsaid.fetch_add(1, Ordering::Relaxed)),
                 Some(Word::Asked(command)) => {
                     let said = format!("{VERSION} {node} {}", written(&command));
                     // Whoever is summoned is so later; the rest is of no use then.
@@ -166,7 +174,11 @@ fn listener(local: &Arc<LocalBus>, names: &Names, node: &Arc<str>) -> super::lin
                 if channel == names.commands {
                     read(said).map(News::Asked)
                 } else {
-                    Some(News::Ahead(session(&channel)?, said.parse().ok()?))
+                    let session = session(&channel)?;
+                    match said.parse() {
+                        Ok(seq) => Some(News::Ahead(session, seq)),
+                        Err(_) => Some(News::Entry(Arc::new(said::read(session, said)?))),
+                    }
                 }
             }),
         };
@@ -210,8 +222,8 @@ mod tests {
 
     #[test]
     fn words_of_others_are_read_and_whatever_else_is_said_is_passed_over() {
-        assert_eq!(foreign("1 other 7", "own"), Some("7"));
-        for odd in ["1 own 7", "2 other 7", "1 other", "1", "", "17 other 7", "1  7x"] {
+        assert_eq!(foreign("2 other 7", "own"), Some("7"));
+        for odd in ["2 own 7", "1 other 7", "2 other", "2", "", "27 other 7", "2  7x"] {
             assert!(foreign(odd, "own").is_none_or(|rest| rest.parse::<u64>().is_err()), "{odd}");
         }
         let (session, person) = (SessionId::stored("s"), Arc::from("rooms:a b  c"));

@@ -58,8 +58,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["webhook.rs"]),
     ("clap", &["cli/"]),
     ("rpassword", &["cli/"]),
-    ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/"]),
-    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs", "cli/export/", "import/file.rs"]),
+    ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/", "cluster/said.rs"]),
+    ("serde_json", &["dialect/", "http/", "auth/", "socket/", "store/", "webhook.rs", "cli/export/", "import/file.rs", "cluster/said.rs"]),
 ];
 
 /// What a dialect may show and translate, and never decide by.

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
+use super::Sqlite;
 use super::attachments::{FOLDER, PART};
 use super::errors::unavailable;
-use super::{FILE, Sqlite, connect};
+use super::open::{FILE, connect};
 use crate::domain::error::StoreError;
 
 /// What else a server needs of its data folder: the secret that it made itself, if it did.

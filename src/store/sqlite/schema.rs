@@ -237,8 +237,7 @@ pub(super) fn prepare(conn: &mut Connection) -> Result<(), StoreError> {
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!("the data folder does not allow a write-ahead log, only {mode:?}").into()));
     }
-    // The pages of 32 MiB, so that an append to a large database seldom reads one.
-    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;")?;
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")?;
     migrate(conn)
 }
 

@@ -201,6 +201,7 @@ impl Calls<'_> {
         let said = keyed(session, "once", "k");
         for _ in 0..2 {
             call!(self.append(Draft { id: EntryId::random(), ..said.clone() }));
+            call!(self.append_all(vec![Draft { id: EntryId::random(), ..said.clone() }]));
         }
         let message = self.store.last_entry(session).await.unwrap().unwrap().id;
         call!(self.note_receipt(&message, &self.filled.visitor, NOW, true)).unwrap();
