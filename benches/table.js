@@ -58,6 +58,12 @@ function bars() {
   ];
 }
 
+/** How long the half of all messages took at most, 99 of 100, and 999 of 1,000. */
+function spread(of, which) {
+  const [half, most, nearly] = ["p50", "p99", "p999"].map((part) => of((one) => one[which][part]));
+  return half === undefined ? "–" : `${half.toFixed(1)} / ${most.toFixed(1)} / ${shown(nearly, "ms")}`;
+}
+
 /** All servers under the closed loop, where P1, P2 and P6 come from. */
 function loops() {
   return Object.keys(NAMES).map((server) => {
@@ -65,7 +71,7 @@ function loops() {
     return [
       NAMES[server], shown(of((one) => one.server_cpu_us), "µs"), times(ratio(cpu(server), cpu("relay"))), shown(of((one) => one.store_cpu_us), "µs"),
       shown(of((one) => one.own_cpu_us), "µs"), shown(speed(server), "/s", 0),
-      shown(of((one) => one.delivery_ms.p50), "ms"), shown(of((one) => one.delivery_ms.p99), "ms"), shown(of((one) => one.ack_ms.p99), "ms"),
+      spread(of, "delivery_ms"), spread(of, "ack_ms"),
       shown(of((one) => one.rss_kib / 1024), "MiB", 0),
     ];
   });
@@ -82,7 +88,7 @@ const all = bars();
 const rounds = Math.max(...found.map((one) => one.round));
 print([["Bar", "What", "Measured", "Reference", "Result", "Limit", ""], ...all]);
 console.log(`\nClosed loop, 200 sessions, one message in flight in each; medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}:\n`);
-print([["Server", "CPU a message", "× relay", "Store's CPU", "Generator's CPU", "Messages", "Recipient p50", "p99", "Ack p99", "Memory"], ...loops()]);
+print([["Server", "CPU a message", "× relay", "Store's CPU", "Generator's CPU", "Messages", "To recipient: p50 / p99 / p99.9", "To ack", "Memory"], ...loops()]);
 
 const sum = (figure) => found.reduce((total, one) => total + (one[figure] ?? 0), 0);
 const wrong = found.filter((one) => one.wrong.length > 0);

@@ -52,6 +52,8 @@ fn spawn(port: u16, more: &[&str]) -> Child {
 
 fn run(arguments: &[&str]) -> Child {
     let mut command = Command::new("redis-server");
+    // A replica writes a file there.
+    command.current_dir(std::env::temp_dir());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     command.spawn().expect("redis-server is installed: run scripts/test.sh")
 }
