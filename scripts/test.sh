@@ -18,6 +18,7 @@ main() {
   node_modules static
   node_modules tests/js
   has redis-server || apt_install redis-server || die "redis-server is needed for the tests of several nodes"
+  has openssl || apt_install openssl || die "openssl is needed for the certificates of a Redis over TLS"
   has nginx || apt_install nginx || die "nginx is needed for the transcripts on several nodes"
   has chromium || apt_install chromium || die "chromium is needed for the test of the try-out page"
   services

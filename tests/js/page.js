@@ -55,6 +55,8 @@ class Visit {
   }
   async start() {
     await this.page.click("#start");
+    // Until then the panes show the session before.
+    await this.until("a start under way", () => this.page.$eval("#start", (button) => button.disabled), false);
     await this.badge("visitor", "active");
     await this.badge("agent", "active");
   }

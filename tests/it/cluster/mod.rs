@@ -7,6 +7,7 @@ mod figures;
 mod healing;
 mod jitter;
 mod killed_node;
+mod logins;
 mod nodes;
 mod owners;
 mod person;

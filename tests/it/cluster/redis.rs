@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::redis_server::{Clustered, Guarded, Redis};
+use super::redis_server::{Clustered, Guarded, Redis, Secured};
 use super::{Pair, next_message, say};
 
 /// Word by Redis; without it an entry is looked for every second.
@@ -100,5 +100,14 @@ async fn a_redis_cluster_carries_word_too() {
     let redis = Clustered::start().await;
     let mut pair = Pair::open(&[("REDIS_URL", &redis.url())]).await;
     assert_quick_within(&mut pair, PROMOTED).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_redis_over_tls_makes_word_quick() {
+    let redis = Secured::start().await;
+    let mut pair = Pair::open(&[("REDIS_URL", &redis.url()), ("SSL_CERT_FILE", &redis.authority())]).await;
+    assert_quick_within(&mut pair, LEVEL).await;
+    assert_typing_is_told(&mut pair).await;
     pair.close().await;
 }

@@ -120,3 +120,49 @@ impl Clustered {
         format!("redis-cluster://127.0.0.1:{}", self.port)
     }
 }
+
+/// A Redis that is spoken to over TLS alone, with a certificate of an authority of its own.
+pub(super) struct Secured {
+    port: u16,
+    _child: Child,
+    folder: TempDir,
+}
+
+impl Secured {
+    pub(super) async fn start() -> Self {
+        let (port, folder) = (free_port(), TempDir::new().unwrap());
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (authority, key, certificate) = (file("ca.pem"), file("key.pem"), file("cert.pem"));
+        let sign = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+        openssl(&[&sign[..], &["-subj", "/CN=tests", "-keyout", &file("ca.key"), "-out", &authority]].concat()).await;
+        let by = [
+            "-CA",
+            &authority,
+            "-CAkey",
+            &file("ca.key"),
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=CA:FALSE",
+        ];
+        openssl(&[&sign[..], &by, &["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]].concat()).await;
+        let secured = port.to_string();
+        let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
+        let child = spawn(0, &[&["--tls-port", &secured, "--tls-auth-clients", "no"], &files[..]].concat());
+        Self { port, _child: child, folder }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("rediss://localhost:{}", self.port)
+    }
+
+    /// The file that a process has to trust, by `SSL_CERT_FILE`.
+    pub(super) fn authority(&self) -> String {
+        self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
+    }
+}
+
+async fn openssl(arguments: &[&str]) {
+    let output = Command::new("openssl").args(arguments).output().await.expect("openssl is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
