@@ -117,10 +117,12 @@ async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Rec
         tokio::select! {
             word = words.recv() => match word {
                 Some(Word::Stored(entry)) => {
-                    let (channel, words) = (format!("{}{}", names.sessions, entry.session), said::written(&entry));
-                    let is_said = match words {
-                        Some(words) if unsaid.is_empty() => link.publish(&channel, format!("{VERSION} {node} {words}")).await,
-                        _ => false,
+                    let is_said = match unsaid.is_empty().then(|| said::written(&entry)).flatten() {
+                        Some(words) => {
+                            let channel = format!("{}{}", names.sessions, entry.session);
+                            link.publish(&channel, format!("{VERSION} {node} {words}")).await
+                        }
+                        None => false,
                     };
                     if !is_said && unsaid.len() < WAITING {
                         let last = unsaid.entry(entry.session.clone()).or_default();

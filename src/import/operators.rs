@@ -1,10 +1,9 @@
 //! The rows of documents 000 and 003: operators, sessions and messages as they stand here.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use super::support::{assigned, body, ended, entry_id, said_at, session_id};
+use super::support::{body, entry_id, plan_of, said_at, session_id};
 use super::{People, Plan, Report, Said};
 use crate::domain::agent::{Agent, Availability};
 use crate::domain::entry::{Content, Draft, Form, Message};
@@ -55,14 +54,11 @@ pub(super) fn session(row: Fields<'_>, people: &People, report: &mut Report) -> 
         assignment: u64::from(agent.is_some()),
         updated_at,
         ended_at,
-        end_reason: ended_at.map(|_| Arc::clone(&reason)),
+        end_reason: ended_at.map(|_| reason),
         agent,
         ..Session::open(visitor, created_at)
     };
-    let key = session.is_open().then(|| session.visitor.key());
-    let assignments = session.agent.iter().map(|agent| assigned(&session, agent)).collect::<VecDeque<_>>();
-    let end = ended_at.map(|at| ended(&session, at, reason));
-    Plan { key, assignments, end, session }
+    plan_of(session)
 }
 
 /// How a session stands, and whose it is.

@@ -1,6 +1,5 @@
 //! The documents of document 001: agents, sessions and messages as they stand here. What its schema demands may be missing all the same.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fields::Fields;
@@ -60,13 +59,18 @@ pub(super) fn session(row: Fields<'_>, people: &People, report: &mut Report) -> 
         assignment: u64::from(agent.is_some()),
         updated_at: ended_at.or_else(|| row.moment("updatedAt")).unwrap_or(created_at),
         ended_at,
-        end_reason: ended_at.map(|_| Arc::clone(&reason)),
+        end_reason: ended_at.map(|_| reason),
         agent,
         ..Session::open(visitor, created_at)
     };
+    plan_of(session)
+}
+
+/// A session that its visitor finds again while it is open, and that has one agent at most, from its beginning.
+pub(super) fn plan_of(session: Session) -> Plan {
     let key = session.is_open().then(|| session.visitor.key());
-    let assignments = session.agent.iter().map(|agent| assigned(&session, agent)).collect::<VecDeque<_>>();
-    let end = ended_at.map(|at| ended(&session, at, reason));
+    let assignments = session.agent.iter().map(|agent| assigned(&session, agent)).collect();
+    let end = session.ended_at.zip(session.end_reason.clone()).map(|(at, reason)| ended(&session, at, reason));
     Plan { key, assignments, end, session }
 }
 
