@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
 use helpline::auth::password::Hasher;
-use helpline::domain::desk::{Desk, Filter, Ports, Reading};
+use helpline::domain::desk::{Desk, Filter, Policy, Ports, Reading};
 use helpline::domain::entry::{Body, Content as Said, Draft, Entry};
 use helpline::domain::error::Error;
 use helpline::domain::ids::{ClientKey, ConnId, EntryId, SessionId};
@@ -52,7 +52,7 @@ impl World {
         };
         let (sessions, messages, long_messages) = (content.sessions.len(), content.messages(), content.long_messages());
         let Content { long, short, rooms, .. } = content;
-        Self { desk: Desk::new(ports, None), store, long, short, rooms, sessions, messages, long_messages }
+        Self { desk: Desk::new(ports, Policy::default()), store, long, short, rooms, sessions, messages, long_messages }
     }
 
     fn short(&self, n: usize) -> &SessionId {

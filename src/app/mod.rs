@@ -22,7 +22,7 @@ use crate::auth::password::Hasher;
 use crate::cluster::Traffic;
 use crate::config::{Config, Mode, Mount};
 use crate::dialect::{self, Context, operators, rooms, support, widget};
-use crate::domain::desk::{Desk, NewAccount, Ports, Watch};
+use crate::domain::desk::{Desk, NewAccount, Policy, Ports, Watch};
 use crate::domain::error::Error;
 use crate::domain::ports::Announce;
 use crate::domain::principal::Realm;
@@ -161,7 +161,8 @@ impl Node {
             passwords: Arc::new(Hasher::default()),
             clock: Arc::new(clock),
         };
-        let desk = Arc::new(Desk::new(ports, config.limits.messages_per_minute));
+        let policy = Policy { posts_per_minute: config.limits.messages_per_minute, contracts: config.contracts };
+        let desk = Arc::new(Desk::new(ports, policy));
         desk.seed_agents(Realm::Support).await.context("cannot store the default agents")?;
         first_admin(config, &desk).await?;
         desk.show_life().await.context("cannot note that this node is there")?;

@@ -15,7 +15,7 @@ use crate::cluster::bus::{LocalBus, SessionBus};
 use crate::cluster::driver::Signals;
 use crate::cluster::redis::RedisBus;
 use crate::config::{Config, Mode, Store as StoreConfig};
-use crate::domain::desk::{Desk, Ports};
+use crate::domain::desk::{Desk, Policy, Ports};
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
 use crate::domain::ids::{ConnId, SessionId};
@@ -51,7 +51,7 @@ pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>>
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    Ok(Arc::new(Desk::new(ports, None)))
+    Ok(Arc::new(Desk::new(ports, Policy::default())))
 }
 
 /// Copies the data folder of the embedded store into a new one, also while a server works in it. Answers the size of the copied database, in bytes, and

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::habits::Contracts;
 use crate::domain::ports::SignUp;
 use crate::domain::principal::Realm;
 use crate::domain::time::Timestamp;
@@ -43,6 +44,8 @@ pub struct Config {
     pub shutdown: Duration,
     /// `MOUNTS`: the contracts and their addresses.
     pub mounts: Vec<Mount>,
+    /// `CROSS_CONTRACT`.
+    pub contracts: Contracts,
     /// `SOCKET_IO_CLIENT_DIR`: the folder with `socket.io.js`.
     pub socket_io_client_dir: PathBuf,
     /// `FRONTEND_URL`, `FRONTEND_URLS` and `CORS_ORIGIN`.
@@ -195,6 +198,7 @@ impl Config {
             port: r.number(&vars::PORT, 0..=65_535),
             shutdown: Duration::from_secs(r.number(&vars::SHUTDOWN_SECONDS, 0..=600)),
             mounts: mounts::mounts(r),
+            contracts: choice(r, &vars::CROSS_CONTRACT, &[("on", Contracts::Together), ("off", Contracts::Apart)]),
             socket_io_client_dir: r.text(&vars::SOCKET_IO_CLIENT_DIR).into(),
             origins: origins(r, mode),
             jwt_secret: jwt_secret(r, mode),
@@ -228,9 +232,13 @@ impl Config {
             open.push(format!(
                 "peers in {near} get tokens of agents and systems without the API key and are not counted by limits (TRUSTED_NETWORKS)"
             ));
-            let guests = self.mounts.iter().map(|m| m.realm).filter(|r| r.admits_guests()).map(Realm::name).collect::<Vec<_>>();
-            if !guests.is_empty() {
-                open.push(format!("they answer visitors of {} without a credential (TRUSTED_NETWORKS)", guests.join(" and ")));
+            let served: Vec<Realm> = self.mounts.iter().map(|m| m.realm).collect();
+            if served.iter().any(|r| r.admits_guests()) {
+                let all = self.contracts == Contracts::Together;
+                let mut answered: Vec<&str> = served.into_iter().filter(|r| all || r.admits_guests()).map(Realm::name).collect();
+                answered.dedup();
+                let why = if all { "TRUSTED_NETWORKS, CROSS_CONTRACT" } else { "TRUSTED_NETWORKS" };
+                open.push(format!("they answer visitors of {} without a credential ({why})", answered.join(" and ")));
             }
             if self.allow_anonymous {
                 open.push("they open sockets without a credential and act there for anybody (ALLOW_ANONYMOUS)".to_owned());

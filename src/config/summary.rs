@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Config, Limits, LogFormat, Store};
+use crate::domain::habits::Contracts;
 use crate::domain::ports::SignUp;
 use crate::domain::time::Timestamp;
 
@@ -21,6 +22,7 @@ impl Config {
             ("PORT", self.port.to_string()),
             ("SHUTDOWN_SECONDS", self.shutdown.as_secs().to_string()),
             ("MOUNTS", list(&self.mounts)),
+            ("CROSS_CONTRACT", if self.contracts == Contracts::Together { "on" } else { "off" }.to_owned()),
             ("SOCKET_IO_CLIENT_DIR", self.socket_io_client_dir.display().to_string()),
             (
                 "CORS_ORIGIN",

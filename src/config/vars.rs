@@ -74,6 +74,13 @@ variables! {
             example: "support@/chat,operators@:3001/",
             ..PLAIN
         };
+        CROSS_CONTRACT: Var {
+            default: "on",
+            meaning: "whether those who answer under one contract see and answer sessions of support that were opened under another",
+            expected: "on or off",
+            example: "off",
+            ..PLAIN
+        };
         SOCKET_IO_CLIENT_DIR: Var {
             default: "static/node_modules/socket.io-client/dist",
             meaning: "the folder with socket.io.js, which is served to pages",

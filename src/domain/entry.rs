@@ -270,6 +270,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is a line of the system for the record: histories show it, and nobody is told of it when it is written.
+    pub fn is_notice(&self) -> bool {
+        self.message().is_some_and(|m| m.form == Form::Notice)
+    }
+
     /// What was said, where the entry is a message.
     pub fn message(&self) -> Option<&Message> {
         match &self.content {

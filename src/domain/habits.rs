@@ -2,6 +2,16 @@
 
 use super::principal::Realm;
 
+/// Whether those who answer under one contract serve the visitors of the others (`CROSS_CONTRACT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contracts {
+    /// They do: sessions of support are everybody's who answers.
+    #[default]
+    Together,
+    /// They do not: what was opened under a contract stays in it.
+    Apart,
+}
+
 /// From how many characters on a visitor's id is hard enough to guess to be found again from anywhere.
 const UNGUESSABLE: usize = 16;
 
@@ -51,6 +61,14 @@ impl Realm {
         match self {
             Realm::Operators | Realm::Widget => true,
             Realm::Support | Realm::Rooms => false,
+        }
+    }
+
+    /// Whether an agent who joins a session of another contract that nobody answers takes it by that: where the contract has no call for taking one.
+    pub fn takes_by_joining(self) -> bool {
+        match self {
+            Realm::Support => true,
+            Realm::Operators | Realm::Widget | Realm::Rooms => false,
         }
     }
 

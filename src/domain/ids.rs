@@ -163,8 +163,17 @@ impl AgentId {
 
     /// The id by which its realm knows the agent.
     pub fn in_realm(&self) -> &str {
-        let named = self.0.split_once(':').filter(|(realm, _)| Realm::named(realm).is_some());
-        named.map_or(&self.0, |(_, id)| id)
+        self.parts().1
+    }
+
+    /// The realm that knows the agent.
+    pub fn realm(&self) -> Realm {
+        self.parts().0
+    }
+
+    fn parts(&self) -> (Realm, &str) {
+        let named = self.0.split_once(':').and_then(|(realm, id)| Some((Realm::named(realm)?, id)));
+        named.unwrap_or((Realm::Support, &self.0))
     }
 
     /// Mints the id of a new record of `support`.

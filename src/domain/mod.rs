@@ -8,7 +8,7 @@ pub mod agent;
 pub mod attachment;
 pub mod entry;
 pub mod error;
-mod habits;
+pub mod habits;
 pub mod ids;
 pub mod presence;
 pub mod principal;

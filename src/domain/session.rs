@@ -52,6 +52,11 @@ impl Assignee {
     pub fn of(person: &Person) -> Self {
         Self { id: AgentId::of(person.realm, &person.id), name: person.name.clone().unwrap_or_else(|| Arc::clone(&person.id)) }
     }
+
+    /// The agent as a person.
+    pub fn person(&self) -> Person {
+        Person { name: Some(Arc::clone(&self.name)), ..Person::new(self.id.realm(), self.id.in_realm(), Role::Agent) }
+    }
 }
 
 /// One support conversation, opening to close.
@@ -65,8 +70,8 @@ pub struct Session {
     pub kind: SessionKind,
     /// Who asks, or opened it.
     pub visitor: Person,
-    /// Everybody who takes part, as they were when they came, where the realm keeps that ([`Realm::has_participants`]): who opened it, whoever
-    /// was asked to join, and who answers.
+    /// Everybody who takes part, as they were when they came, where the realm keeps that ([`Realm::has_participants`]), or that of an agent whom
+    /// it had: who opened it, whoever was asked to join, and who answers.
     pub participants: Vec<Person>,
     /// What it is about, where that was said.
     pub topic: Option<Arc<Topic>>,
@@ -129,15 +134,37 @@ impl Session {
         self.status != Status::Ended
     }
 
-    /// Whether `who` may see and use this session: its visitor, whoever answers it, a privileged caller of its realm, or anybody who knows its
-    /// id where the realm takes that for a credential.
+    /// Whether those who answer under this contract may have to do with it at all: what is not of support stays in its own.
+    pub fn concerns(&self, realm: Realm) -> bool {
+        self.realm == realm || self.kind == SessionKind::Support
+    }
+
+    /// Whether nobody answers it, so that whoever may answer it can take it. One that is active and has no agent is in an inbox of all.
+    pub fn is_free(&self) -> bool {
+        match self.status {
+            Status::Waiting | Status::Pending => true,
+            Status::Active => self.agent.is_none() && self.kind == SessionKind::Support,
+            Status::Ended => false,
+        }
+    }
+
+    /// Whether `who` may see and use this session: its visitor, whoever answers it, a privileged caller whom it concerns, or anybody who knows its
+    /// id where the realm takes that for a credential. Where contracts are kept apart the desk asks for more.
     pub fn admits(&self, who: &Principal) -> bool {
         match who {
-            Principal::Delegate { realm, .. } => *realm == self.realm,
+            Principal::Delegate { realm, .. } => self.concerns(*realm),
             Principal::Guest { realm, .. } => *realm == self.realm && self.realm.admits_guests(),
-            Principal::Person { person, .. } if person.role == Role::System => person.realm == self.realm,
+            Principal::Person { person, .. } if person.role == Role::System => self.concerns(person.realm),
             Principal::Person { person, .. } => self.visitor.is(person) || self.is_answered_by(person) || self.has(person),
         }
+    }
+
+    /// Everybody who takes part: its participants, or its visitor and its agent where it keeps none.
+    pub fn people(&self) -> Vec<Person> {
+        if !self.participants.is_empty() {
+            return self.participants.clone();
+        }
+        std::iter::once(self.visitor.clone()).chain(self.agent.as_ref().map(Assignee::person)).collect()
     }
 
     /// Whether the person is one of those who take part, whatever part it plays by now.
@@ -145,10 +172,14 @@ impl Session {
         self.participants.iter().any(|p| p.realm == person.realm && p.id == person.id)
     }
 
-    /// What changes when this agent answers it, or nobody does any more. Who answered takes part no longer, unless he opened it.
+    /// What changes when this agent answers it, or nobody does any more. Who answered takes part no longer, unless he opened it. An agent whose
+    /// contract knows sessions by their participants is one of them in those of other contracts too.
     pub fn reassigned_to(&self, agent: Option<Person>, transfer: Option<Transfer>) -> Reassignment {
         let assignee = agent.as_ref().map(Assignee::of);
         let mut participants = self.participants.clone();
+        if participants.is_empty() && agent.as_ref().is_some_and(|a| a.realm.has_participants()) {
+            participants.push(self.visitor.clone());
+        }
         if !participants.is_empty() {
             participants.retain(|p| self.visitor.is(p) || !self.is_of_agent(p));
             participants.extend(agent.filter(|a| !participants.iter().any(|p| p.realm == a.realm && p.id == a.id)));
@@ -156,9 +187,9 @@ impl Session {
         Reassignment { agent: assignee, waits: false, participants, transfer }
     }
 
-    /// Whether `person` answers it: its agent, or any agent where the realm shares its sessions.
+    /// Whether `person` answers it: its agent, or any agent whose contract shares the sessions that it is concerned with.
     pub fn is_answered_by(&self, person: &Person) -> bool {
-        let shared = self.realm.shares_sessions() && person.realm == self.realm && person.role.answers();
+        let shared = person.realm.shares_sessions() && self.concerns(person.realm) && person.role.answers();
         shared || self.is_of_agent(person)
     }
 
@@ -179,7 +210,7 @@ impl Session {
                 let named = id.filter(|id| **id != *self.visitor.id).map(|id| Person::new(self.realm, id, role));
                 Some((named.unwrap_or_else(|| self.visitor.clone()), id.is_some()))
             }
-            (Principal::Delegate { .. }, role) => Some((Person::new(self.realm, id.unwrap_or(unnamed), role), id.is_some())),
+            (Principal::Delegate { realm, .. }, role) => Some((Person::new(*realm, id.unwrap_or(unnamed), role), id.is_some())),
             _ => None,
         }
     }

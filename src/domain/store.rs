@@ -40,8 +40,8 @@ pub enum Appended {
 /// Which sessions are listed.
 #[derive(Clone, Debug)]
 pub struct SessionQuery {
-    /// Of this realm.
-    pub realm: Realm,
+    /// Of this realm; else those of support in all realms.
+    pub realm: Option<Realm>,
     /// Of the visitor with this id.
     pub visitor: Option<Arc<str>>,
     /// Assigned to this agent, or last to it.
@@ -68,7 +68,7 @@ impl SessionQuery {
     /// The first `limit` sessions of the realm.
     pub fn of(realm: Realm, limit: u32) -> Self {
         Self {
-            realm,
+            realm: Some(realm),
             visitor: None,
             agent: None,
             status: None,
@@ -133,7 +133,7 @@ pub trait Store: Attachments + Presences {
     /// Sessions of which this agent is or was last the agent, newest first by (`created_at`, id), with the status if one is given; at most `limit`.
     async fn list_of_agent(&self, agent: &AgentId, status: Option<Status>, limit: u32) -> Result<Vec<Session>, StoreError>;
 
-    /// Sessions of a realm as the query says, last changed first, by (`updated_at`, id).
+    /// Sessions as the query says, last changed first, by (`updated_at`, id).
     async fn list_sessions(&self, query: &SessionQuery) -> Result<Listed, StoreError>;
 
     /// The open sessions in which the person with this key takes part, last changed first by (`updated_at`, id); at most `limit`.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use helpline::auth::password::Hasher;
-use helpline::domain::desk::{Desk, Opening, Ports, Post};
+use helpline::domain::desk::{Desk, Opening, Policy, Ports, Post};
 use helpline::domain::entry::{Body, Content, Entry};
 use helpline::domain::error::Error;
 use helpline::domain::ids::{ConnId, SessionId};
@@ -44,7 +44,7 @@ async fn desk_with(folder: &TempDir, posts_per_minute: Option<u32>) -> (Desk, Ar
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    (Desk::new(ports, posts_per_minute), heard)
+    (Desk::new(ports, Policy { posts_per_minute, ..Policy::default() }), heard)
 }
 
 fn key(realm: Realm) -> Principal {

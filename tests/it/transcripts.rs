@@ -8,6 +8,9 @@ use crate::harness::replay::replay;
 use crate::harness::script::parse;
 use crate::harness::server::Server;
 
+/// The folder whose files are played on a server with all contracts.
+const CROSSING: &str = "crossing";
+
 /// Where sessions are kept.
 #[derive(Clone, Copy)]
 enum Backend {
@@ -104,6 +107,24 @@ transcripts! {
 }
 
 transcripts! {
+    crossing:
+    apart,
+    handed_over,
+    operators_rooms,
+    operators_support,
+    operators_widget,
+    rooms_operators,
+    rooms_support,
+    rooms_widget,
+    support_operators,
+    support_rooms,
+    support_widget,
+    widget_operators,
+    widget_rooms,
+    widget_support,
+}
+
+transcripts! {
     operators:
     conversation,
     end,
@@ -157,7 +178,8 @@ async fn play(dialect: &str, name: &str, backend: Backend) {
     let path = folder(dialect).join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let script = parse(&text).unwrap_or_else(|e| panic!("{dialect}/{name}.txt:{e}"));
-    let mut env = vec![("MOUNTS".to_owned(), format!("{dialect}@/"))];
+    let alone = (dialect != CROSSING).then(|| ("MOUNTS".to_owned(), format!("{dialect}@/")));
+    let mut env: Vec<(String, String)> = alone.into_iter().collect();
     env.extend(script.env.clone());
     let database = format!("helpline_test_{}", Uuid::new_v4().simple());
     if let Backend::Mongo = backend {

@@ -90,7 +90,8 @@ function action(text) {
 }
 
 function connect(rest) {
-  const [client, after] = word(rest);
+  const [client, place] = word(rest);
+  const [namespace, after] = place.startsWith("/") ? word(place) : ["", place];
   const [query, shown] = after.startsWith("?") ? word(after.slice(1)) : ["", after];
   const [headers, tail] = headersOf(shown);
   const refusal = / refused (".*")$/.exec(` ${tail}`);
@@ -98,6 +99,7 @@ function connect(rest) {
   return {
     kind: "connect",
     client,
+    namespace,
     query,
     headers,
     auth: auth ? JSON.parse(auth) : undefined,

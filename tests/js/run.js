@@ -37,14 +37,14 @@ function within(promise, what, ms = DEADLINE) {
 
 /** A socket with a queue of what it received. */
 class Client {
-  constructor(io, port, transports, { query, headers, auth }) {
+  constructor(io, port, transports, { namespace, query, headers, auth }) {
     const options = { transports, auth, reconnection: false, forceNew: true, timeout: DEADLINE };
     if (query) options.query = Object.fromEntries(new URLSearchParams(query));
     if (headers.length) options.extraHeaders = Object.fromEntries(headers);
     this.transports = transports;
     this.queue = [];
     this.waiting = undefined;
-    this.socket = io(`http://127.0.0.1:${port}${wanted.base}`, options);
+    this.socket = io(`http://127.0.0.1:${port}${wanted.base}${namespace}`, options);
     this.socket.onAny((name, ...args) => {
       this.queue.push({ name, args });
       this.waiting?.();
@@ -154,10 +154,10 @@ class Play {
     this.vars.set(name, typeof filled === "string" ? filled.repeat(times) : filled);
   }
 
-  async connect({ client: name, query, headers, auth, refused }) {
+  async connect({ client: name, namespace, query, headers, auth, refused }) {
     if (this.clients.has(name)) throw new Error("this client is connected already");
     const filled = headers.map(([header, value]) => [header, fillText(value, this.vars)]);
-    const shown = { query: fillText(query, this.vars), headers: [...filled, ...this.next("client")], auth: fill(auth, this.vars) };
+    const shown = { namespace, query: fillText(query, this.vars), headers: [...filled, ...this.next("client")], auth: fill(auth, this.vars) };
     const client = new Client(this.io, this.server.port, this.transports, shown);
     this.clients.set(name, client);
     const message = await client.connected();
@@ -274,13 +274,18 @@ function send(port, method, target, headers, text) {
   });
 }
 
+/** Where the contracts are served for the files of a folder: its own alone, or all of them. */
+function mounts(folder) {
+  const others = ["operators", "rooms", "widget"].map((contract) => `${contract}@${wanted.base}/${contract}`);
+  return folder === "crossing" ? [`support@${wanted.base || "/"}`, ...others].join() : `${folder}@${wanted.base || "/"}`;
+}
+
 /** Plays one file with one client over one transport; answers what went wrong, or nothing. */
 async function playFile(file, io, transports) {
   let server, play;
   try {
     const script = parse(fs.readFileSync(file, "utf8"));
-    const dialect = path.basename(path.dirname(file));
-    const env = { MOUNTS: `${dialect}@${wanted.base || "/"}`, ...script.env };
+    const env = { MOUNTS: mounts(path.basename(path.dirname(file))), ...script.env };
     server = await (wanted.nodes > 1 ? Cluster.start(wanted.nodes, env) : Server.start(env));
     const { pins = [] } = server;
     play = new Play(io, transports, server, onOne(file) ? pins.slice(0, 1) : pins);

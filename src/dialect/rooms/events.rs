@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::room;
-use super::views::Eyes;
+use super::views::{Eyes, shown_name};
 use crate::dialect::wire::Frame;
 use crate::domain::entry::Entry;
 use crate::domain::ids::SessionId;
@@ -17,7 +17,8 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
         Signal::Joined { session, person, .. } => Some(Frame::new("user-joined-room", &of_person(session, person))),
         Signal::Left { session, person, .. } => Some(Frame::new("user-left-room", &of_person(session, person))),
         Signal::Typing { session, person, is_typing, .. } => {
-            let typing = json!({"userId": person.id, "username": person.name, "chatRoomId": session.as_str(), "isTyping": is_typing});
+            let typing =
+                json!({"userId": person.id, "username": shown_name(person), "chatRoomId": session.as_str(), "isTyping": is_typing});
             Some(Frame::new("user-typing", &typing))
         }
         Signal::Presence { person, status, at } => {
@@ -53,7 +54,7 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
 }
 
 fn of_person(session: &SessionId, person: &Person) -> Value {
-    json!({"userId": person.id, "username": person.name, "chatRoomId": session.as_str()})
+    json!({"userId": person.id, "username": shown_name(person), "chatRoomId": session.as_str()})
 }
 
 /// The messages that greet a socket which joins a room.

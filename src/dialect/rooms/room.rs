@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::views::{Eyes, author, creator, member};
+use super::views::{Eyes, author, member, outsider, shown_name};
 use super::{kind_word, message_type, role_word, status_word};
 use crate::dialect::wire::Frame;
 use crate::domain::desk::Overview;
 use crate::domain::entry::{Content, Entry, FileNote, Form, Receipt};
 use crate::domain::ids::AgentId;
+use crate::domain::principal::Person;
 use crate::domain::session::{Session, Status};
 use crate::domain::topic::Topic;
 
@@ -17,15 +18,24 @@ pub(super) const DELETED: &str = "This message was deleted";
 /// A room with its people filled in.
 pub(super) fn room(overview: &Overview, eyes: Eyes<'_>) -> Value {
     let mut view = listed_room(overview, eyes);
-    put(&mut view, "createdBy", overview.person(&overview.session.visitor.id).map(|known| creator(known, eyes)));
+    let visitor = &overview.session.visitor;
+    let creator = match overview.known(visitor) {
+        Some(known) => Some(author(&known.account.person(), eyes)),
+        None => (!visitor.realm.keeps_logins()).then(|| author(visitor, eyes)),
+    };
+    put(&mut view, "createdBy", creator);
     view
 }
 
 /// A room as lists show it: who opened it is an id.
 pub(super) fn listed_room(overview: &Overview, eyes: Eyes<'_>) -> Value {
     let session = &overview.session;
-    let participants: Vec<Value> =
-        session.participants.iter().filter_map(|p| overview.person(&p.id)).map(|known| member(known, eyes)).collect();
+    let shown = |person: &Person| match overview.known(person) {
+        Some(known) => Some(member(known, eyes)),
+        // Whose account is gone is shown no more; who never had one here is shown as he came.
+        None => (!person.realm.keeps_logins()).then(|| outsider(person, eyes)),
+    };
+    let participants: Vec<Value> = session.people().iter().filter_map(shown).collect();
     let last = overview.last.as_ref();
     let mut view = json!({
         "_id": session.id.as_str(),
@@ -41,7 +51,7 @@ pub(super) fn listed_room(overview: &Overview, eyes: Eyes<'_>) -> Value {
         "updatedAt": session.updated_at.iso(),
         "__v": 0,
     });
-    let agent = session.agent.as_ref().map(|a| overview.person(a.id.in_realm()).map_or(Value::Null, |known| member(known, eyes)));
+    let agent = session.agent.as_ref().map(|a| shown(&a.person()).unwrap_or_default());
     put(&mut view, "assignedAgent", agent.or_else(|| (!session.transfers.is_empty()).then_some(Value::Null)));
     put(&mut view, "lastMessage", last.map(last_message));
     put(&mut view, "name", session.topic.as_ref().and_then(|t| t.name.as_deref()).map(Value::from));
@@ -170,8 +180,9 @@ fn file(note: &FileNote) -> Value {
 /// How the sockets of a room learn of an entry. Who answers is told beside the log, and the end not at all (document 002).
 pub(super) fn of_entry(entry: &Entry, eyes: Eyes<'_>) -> Option<Frame> {
     match &entry.content {
+        Content::Message(_) if entry.is_notice() => None,
         Content::Message(_) => {
-            let sender = json!({"id": entry.author.id, "username": entry.author.name, "role": role_word(entry.author.role)});
+            let sender = json!({"id": entry.author.id, "username": shown_name(&entry.author), "role": role_word(entry.author.role)});
             Some(Frame::new("new-message", &json!({"message": message(entry, eyes), "sender": sender})))
         }
         Content::Edited(edit) => {

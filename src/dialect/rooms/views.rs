@@ -6,6 +6,7 @@ use super::{DEPARTMENTS, role_word};
 use crate::dialect::Reader;
 use crate::dialect::wire::without;
 use crate::domain::account::{Account, Login};
+use crate::domain::agent::Availability;
 use crate::domain::desk::Known;
 use crate::domain::ids::ConnId;
 use crate::domain::principal::{Person, Principal, Role};
@@ -122,15 +123,24 @@ pub(super) fn member(known: &Known, eyes: Eyes<'_>) -> Value {
     eyes.on(account.id.as_str(), view)
 }
 
-/// Who opened a room.
-pub(super) fn creator(known: &Known, eyes: Eyes<'_>) -> Value {
-    author(&known.account.person(), eyes)
+/// Somebody beside a room who came by another contract: as the session knows him.
+pub(super) fn outsider(person: &Person, eyes: Eyes<'_>) -> Value {
+    let mut view = author(person, eyes);
+    if let Some(fields) = view.as_object_mut() {
+        fields.extend([("status".to_owned(), Availability::Offline.name().into()), ("isOnline".to_owned(), false.into())]);
+    }
+    view
 }
 
 /// Somebody beside what he said, as he was then.
 pub(super) fn author(person: &Person, eyes: Eyes<'_>) -> Value {
-    let view = json!({"_id": person.id, "username": person.name, "email": person.email, "role": role_word(person.role)});
+    let view = json!({"_id": person.id, "username": shown_name(person), "email": person.email, "role": role_word(person.role)});
     eyes.on(&person.id, view)
+}
+
+/// The name that pages show of somebody: his id where he gave none, as people of other contracts may.
+pub(super) fn shown_name(person: &Person) -> &str {
+    person.name.as_deref().unwrap_or(&person.id)
 }
 
 /// An agent with the rooms that he answers.

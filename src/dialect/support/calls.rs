@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{GREETING_LIMIT, MESSAGE_LIMIT, events, named_person, role_of, views};
+use super::{GREETING_LIMIT, MESSAGE_LIMIT, events, named_person, role_of, status_word, views};
 use crate::dialect::wire::{self, Call, Frame, client_key, filled, invalid, refusal, text};
 use crate::dialect::{Admission, Conversation, Joined, Line, Reply, Start, Typing};
-use crate::domain::desk::{Desk, Post};
+use crate::domain::desk::{Desk, Entered, Post};
 use crate::domain::entry::{Body, BodyError};
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
@@ -86,7 +86,7 @@ impl Seat {
             self.person_to_join_as(payload).ok_or_else(|| Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64);
         let joined = self.sit_down(desk, line, person, (id.clone(), last_seq)).await?;
-        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": joined.status.name(), "headSeq": joined.reach}))
+        Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status_word(joined.status), "headSeq": joined.reach}))
     }
 
     /// Joins as `person` and greets.
@@ -97,7 +97,8 @@ impl Seat {
         person: Person,
         (id, last_seq): (SessionId, Option<u64>),
     ) -> Result<Joined, Refused> {
-        let session = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let entered = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let Entered { session, has_taken } = entered;
         let person = session.introduce(person);
         let admission = Admission {
             session,
@@ -107,7 +108,10 @@ impl Seat {
             greeting: Box::new(|session, messages, _| vec![Frame::new("session_joined", &views::session_joined(session, messages))]),
         };
         // The others hear of it before the greeting, so that whoever joins after the greeting does not hear of it at all.
-        desk.signal(Signal::Joined { session: id.clone(), person: person.clone(), at: desk.now() }, line.id());
+        // Where this call made it his, the log tells them.
+        if !has_taken {
+            desk.signal(Signal::Joined { session: id.clone(), person: person.clone(), at: desk.now() }, line.id());
+        }
         let joined = match line.join(admission).await {
             Ok(joined) => joined,
             Err(error) => {

@@ -12,6 +12,7 @@ use crate::domain::ports::Signal;
 pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
     let (session, seq, at) = (entry.session.as_str(), entry.seq(), entry.at.iso());
     Some(match &entry.content {
+        Content::Message(_) if entry.is_notice() => return None,
         Content::Message(_) => Frame::new("new_message", &MessageView::live(entry)),
         // The contract has no word for an assignment; the agent's `user_joined` is the signal that its frontends know.
         Content::Assigned(made) => {

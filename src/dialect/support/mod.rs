@@ -16,6 +16,7 @@ use crate::domain::desk::Desk;
 use crate::domain::entry::{Entry, trim};
 use crate::domain::ports::Signal;
 use crate::domain::principal::{Person, Principal, Realm, Role};
+use crate::domain::session::Status;
 
 /// How long a message may be, in UTF-16 code units.
 const MESSAGE_LIMIT: usize = 1_000;
@@ -71,6 +72,15 @@ fn user_type(role: Role) -> &'static str {
         Role::Visitor => "user",
         Role::Agent | Role::Admin => "agent",
         Role::System => "system",
+    }
+}
+
+/// The contract's word for how a session stands. One that was taken from its agent, as other contracts do, waits for another.
+fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Waiting | Status::Pending => "waiting",
+        Status::Active => "active",
+        Status::Ended => "ended",
     }
 }
 

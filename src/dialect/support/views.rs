@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::user_type;
+use super::{status_word, user_type};
 use crate::domain::agent::Agent;
 use crate::domain::desk::{Closed, Posted, Report};
 use crate::domain::entry::{Content, Entry};
@@ -83,7 +83,7 @@ pub(super) fn resumed_entry(entry: &Entry) -> Value {
 pub(super) fn session_joined(session: &Session, messages: &[Entry]) -> Value {
     json!({
         "sessionId": session.id.as_str(),
-        "status": session.status.name(),
+        "status": status_word(session.status),
         "agentId": agent_id(session),
         "agentName": agent_name(session),
         "messages": messages.iter().map(MessageView::past).collect::<Vec<_>>(),
@@ -99,7 +99,7 @@ pub(super) fn started(session: &Session, agent: Option<&Agent>) -> Value {
     };
     json!({
         "sessionId": id,
-        "status": session.status.name(),
+        "status": status_word(session.status),
         "agentId": agent_id(session),
         "agentName": agent_name(session),
         "agent": agent_view(session, agent),
@@ -120,7 +120,7 @@ pub(super) fn session(session: &Session, agent: Option<&Agent>, message_count: O
         "userId": session.visitor.id,
         "userName": session.visitor.name,
         "userType": user_type(session.visitor.role),
-        "status": session.status.name(),
+        "status": status_word(session.status),
         "agentId": agent_id(session),
         "agentName": agent_name(session),
         "createdAt": session.created_at.iso(),
@@ -156,7 +156,7 @@ pub(super) fn posted(posted: &Posted) -> Value {
         "messageId": posted.entry.id.as_str(),
         "sessionId": posted.entry.session.as_str(),
         "message": MessageView::live(&posted.entry),
-        "sessionStatus": posted.session.status.name(),
+        "sessionStatus": status_word(posted.session.status),
         "seq": posted.entry.seq(),
         "duplicate": posted.duplicate,
     })
@@ -170,15 +170,16 @@ pub(super) fn agent(agent: &Agent) -> Value {
 /// The figures of `GET stats`, without `systemHealth`.
 pub(super) fn stats(report: &Report) -> Value {
     let totals = &report.totals;
-    let all = totals.waiting + totals.active + totals.ended;
+    let waiting = totals.waiting + totals.pending;
+    let all = waiting + totals.active + totals.ended;
     let capacity: u64 = report.agents.iter().map(|a| u64::from(a.capacity)).sum();
     json!({
-        "sessions": {"active": totals.active, "total": all, "waiting": totals.waiting, "ended": totals.ended},
+        "sessions": {"active": totals.active, "total": all, "waiting": waiting, "ended": totals.ended},
         "messages": {"total": totals.messages, "averagePerSession": rounded(totals.messages, all)},
         "agents": report.agents.iter().map(agent_load).collect::<Vec<_>>(),
         "performance": {
             "averageSessionDuration": rounded(u64::try_from(totals.ended_duration_ms).unwrap_or(0), totals.ended),
-            "systemLoad": percent(totals.active + totals.waiting, capacity),
+            "systemLoad": percent(totals.active + waiting, capacity),
         },
     })
 }

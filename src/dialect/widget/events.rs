@@ -11,6 +11,7 @@ use crate::domain::ports::Signal;
 /// How the sockets of a session learn of an entry.
 pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
     match &entry.content {
+        Content::Message(_) if entry.is_notice() => None,
         Content::Message(_) => Some(Frame::new("new_message", &live_message(entry))),
         Content::Assigned(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
     }

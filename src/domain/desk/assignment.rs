@@ -68,6 +68,15 @@ impl Desk {
         Ok(())
     }
 
+    /// Serves the queues that gain by the end of the session, or by its change of hands: its own, and that of the agent who had it.
+    pub(super) async fn serve_queues(&self, before: &Session) -> Result<(), Error> {
+        self.drain_queue(before.realm).await?;
+        match before.agent.as_ref().map(|a| a.id.realm()) {
+            Some(realm) if realm != before.realm => self.drain_queue(realm).await,
+            _ => Ok(()),
+        }
+    }
+
     async fn assign(&self, session: &Session) -> Result<Attempt, Error> {
         let agents = self.store.list_agents(session.realm).await?;
         for agent in candidates(&agents, Strategy::LeastBusy) {
@@ -131,6 +140,9 @@ impl Desk {
     /// What follows from a session that has changed hands: the former slot serves the queue; and where the former agent was shown as gone, those
     /// in the session hear that the one who answers now is there.
     async fn follow_up(&self, taken: &Taken, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
+        if let Some(made) = &taken.made {
+            self.tell_reassigned(&taken.session, made).await;
+        }
         let Some(former) = &taken.former else { return Ok(()) };
         let is_there = |a: Agent| matches!(a.availability, Availability::Online | Availability::Busy);
         if !self.store.find_agent(&former.id).await?.is_some_and(is_there)
@@ -139,13 +151,20 @@ impl Desk {
             let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now(), after: taken.made.clone() };
             self.announce.signal(&[Audience::Session(taken.session.id.clone())], signal, origin);
         }
-        self.drain_queue(taken.session.realm).await
+        self.drain_queue(former.id.realm()).await
+    }
+
+    /// The session, for a caller who may see it, or who answers and may take it: one of another contract that nobody answers.
+    async fn session_to_take(&self, who: &Principal, id: &SessionId) -> Result<Session, Error> {
+        let found = self.store.find_session(id).await?.ok_or(Error::SessionNotFound)?;
+        let is_open_to_all = found.is_free() && found.realm != who.realm() && who.is_staff() && self.concerns(&found, who);
+        if is_open_to_all || self.admits(&found, who) { Ok(found) } else { Err(Error::SessionNotFound) }
     }
 
     /// Takes the session, with its turn. First the assignment is in the log, then the former slot is free.
     async fn take_in_turn(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<Taken, Error> {
         for _ in 0..TAKE_TRIES {
-            let session = self.session(who, id).await?;
+            let session = self.session_to_take(who, id).await?;
             let holder = session.agent.clone().filter(|_| session.status == Status::Active);
             if !session.is_open() || self.settle(id).await? {
                 return Err(Error::SessionEnded(id.clone()));
@@ -178,11 +197,7 @@ impl Desk {
     /// Writes a change of who answers into the log; answers the entry, or `None` where the log has ended meanwhile: the end is carried through
     /// instead. Its author is the new agent where nobody else is named.
     pub(super) async fn record_assignment(&self, session: &Session, made: Assignment, record: Record) -> Result<Option<Arc<Entry>>, Error> {
-        let as_agent = |a: &Assignee| {
-            let name = Some(Arc::clone(&a.name));
-            Person { name, ..Person::new(session.realm, a.id.in_realm(), Role::Agent) }
-        };
-        let author = record.author.or_else(|| made.agent.as_ref().map(as_agent));
+        let author = record.author.or_else(|| made.agent.as_ref().map(Assignee::person));
         let author = author.unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
         let assignee = made.agent.clone();
         let content = Content::Assigned(made);

@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use super::Desk;
 use crate::domain::error::Error;
+use crate::domain::habits::Contracts;
 use crate::domain::ids::AccountId;
 use crate::domain::ports::{Credential, IssuedToken};
 use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
+use crate::domain::session::Session;
+use crate::domain::topic::SessionKind;
 
 impl Desk {
     /// The caller whom the credential proves, calling from `peer`. In realms with accounts an agent's account must still exist, and
@@ -87,7 +90,28 @@ impl Desk {
     }
 }
 
-/// Lets only those through who may see every session and agent of their realm: privileged callers, and agents where the realm shares its sessions.
+impl Desk {
+    /// Whether the caller's contract may have to do with the session at all.
+    pub(super) fn concerns(&self, session: &Session, who: &Principal) -> bool {
+        match self.contracts {
+            Contracts::Together => session.concerns(who.realm()),
+            Contracts::Apart => session.realm == who.realm(),
+        }
+    }
+
+    /// Whether the caller may see and use the session. The only place that decides it.
+    pub(super) fn admits(&self, session: &Session, who: &Principal) -> bool {
+        self.concerns(session, who) && session.admits(who)
+    }
+
+    /// The realms whose agents hear of every session like this one.
+    pub(super) fn sharing(&self, session: &Session) -> impl Iterator<Item = Realm> {
+        let (own, together) = (session.realm, self.contracts == Contracts::Together && session.kind == SessionKind::Support);
+        Realm::ALL.into_iter().filter(move |r| r.shares_sessions() && (*r == own || together))
+    }
+}
+
+/// Lets only those through who may see every session and agent of their realm, and sessions of others where contracts are together: privileged callers, and agents where the realm shares its sessions.
 pub(super) fn allow_overview(who: &Principal) -> Result<(), Error> {
     allow_staff(who)?;
     if who.is_privileged() || who.realm().shares_sessions() { Ok(()) } else { Err(Error::Forbidden) }

@@ -46,7 +46,7 @@ impl Desk {
     pub(super) async fn message_for(&self, who: &Principal, id: &EntryId) -> Result<(Session, Entry), Error> {
         let message = self.store.find_message(id).await?.ok_or(Error::MessageNotFound)?;
         let session = self.store.find_session(&message.session).await?;
-        let may_see = |s: &Session| s.admits(who) || (who.is_admin() && s.realm == who.realm());
+        let may_see = |s: &Session| self.admits(s, who) || (who.is_admin() && self.concerns(s, who));
         Ok((session.filter(may_see).ok_or(Error::MessageNotFound)?, message))
     }
 

@@ -174,10 +174,11 @@ impl Desk {
     }
 
     /// What follows from a new message beside its delivery. The message is stored, so failures here are for the log alone.
-    async fn note_activity(&self, session: &Session, entry: &Arc<Entry>) {
-        if session.realm.shares_sessions() && entry.author.role == Role::Visitor {
+    pub(super) async fn note_activity(&self, session: &Session, entry: &Arc<Entry>) {
+        let to: Vec<Audience> = self.sharing(session).map(Audience::Agents).collect();
+        if !to.is_empty() && entry.author.role == Role::Visitor {
             let signal = Signal::Said { session: Arc::new(session.clone()), entry: Arc::clone(entry) };
-            self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
+            self.announce.signal(&to, signal, None);
         }
         let mended = if session.is_open() { Ok(()) } else { self.realign(session).await };
         if let Err(error) = mended.and(self.touch(session, entry).await) {
@@ -192,7 +193,7 @@ impl Desk {
             return Ok(());
         }
         if !session.realm.lists_by_activity() {
-            let is_noted = session.spoken || !session.realm.shares_sessions();
+            let is_noted = session.spoken || self.sharing(session).next().is_none();
             return if is_noted { Ok(()) } else { Ok(self.store.touch_session(&session.id, None).await?) };
         }
         if !self.touches.is_due(&session.id, entry.at) {

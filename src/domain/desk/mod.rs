@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
+use super::habits::Contracts;
 use super::ids::{ConnId, EntryId, LoginId, NodeId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
 use super::store::Store;
@@ -49,7 +50,7 @@ pub use participants::{Known, NewRoom, Overview};
 pub use presence::Watch;
 pub use reading::{Filter, History, Reading, Resumed};
 pub use reports::Report;
-pub use sessions::{Closed, Ending, Opened, Opening};
+pub use sessions::{Closed, Ending, Entered, Opened, Opening};
 
 /// Every call takes who is asking first, then what it is about. All checks happen here.
 pub struct Desk {
@@ -58,6 +59,7 @@ pub struct Desk {
     authority: Arc<dyn Authority>,
     passwords: Arc<dyn Passwords>,
     clock: Arc<dyn Clock>,
+    contracts: Contracts,
     /// One drain of the queue at a time on this node; across nodes the store's conditions decide.
     queue: tokio::sync::Mutex<()>,
     /// Whose turn it is where agents are chosen one after the other.
@@ -119,9 +121,19 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What the operator decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// How many messages a visitor may post in a minute; `None` is no limit, to joins neither.
+    pub posts_per_minute: Option<u32>,
+    /// Whether contracts serve each other's visitors.
+    pub contracts: Contracts,
+}
+
 impl Desk {
-    /// A desk over these ports, on which a visitor may post so many messages a minute; `None` is no limit, to joins neither.
-    pub fn new(ports: Ports, posts_per_minute: Option<u32>) -> Self {
+    /// A desk over these ports, under this policy.
+    pub fn new(ports: Ports, policy: Policy) -> Self {
+        let Policy { posts_per_minute, contracts } = policy;
         let Ports { store, announce, authority, passwords, clock } = ports;
         Self {
             store,
@@ -129,6 +141,7 @@ impl Desk {
             authority,
             passwords,
             clock,
+            contracts,
             queue: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
             node: NodeId::random(),

@@ -10,7 +10,7 @@ use crate::domain::error::Error;
 use crate::domain::ids::{AccountId, AgentId, ConnId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
-use crate::domain::session::{Session, Status};
+use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::{Appended, SessionQuery};
 use crate::domain::time::Timestamp;
 use crate::domain::topic::{SessionKind, Topic};
@@ -67,9 +67,9 @@ impl Overview {
         self.last.as_ref().map_or(self.session.updated_at, |last| last.at.max(self.session.updated_at))
     }
 
-    /// The person with this id.
-    pub fn person(&self, id: &str) -> Option<&Known> {
-        self.people.iter().find(|p| p.account.id.as_str() == id)
+    /// The account of a person, where there is one. An id alone is none: that of another realm's person may be the same.
+    pub fn known(&self, person: &Person) -> Option<&Known> {
+        self.people.iter().find(|p| p.account.realm == person.realm && p.account.id.as_str() == &*person.id)
     }
 }
 
@@ -111,11 +111,14 @@ impl Desk {
         let line = topic.first_line();
         session.topic = (topic != Topic::default()).then(|| Arc::new(topic));
         self.store.insert_session(&session, None).await?;
+        self.tell_opened(&session);
         if let Some(body) = line {
             let (content, id) = (Content::Message(body.into()), EntryId::random());
             let draft = Draft { session: session.id.clone(), id, at: self.now(), author: creator, client_key: None, content };
             if let Appended::Stored(entry) = self.store.append(draft).await? {
-                self.announce.appended(Arc::new(entry));
+                let entry = Arc::new(entry);
+                self.announce.appended(Arc::clone(&entry));
+                self.note_activity(&session, &entry).await;
             }
         }
         let seq = self.store.head(&session.id).await?.seq;
@@ -211,9 +214,12 @@ impl Desk {
     /// [`Error::Unavailable`].
     pub async fn recent_participants(&self, since: Timestamp) -> Result<Vec<(String, SessionId, u64)>, Error> {
         let mut recent = Vec::new();
-        for realm in Realm::ALL.into_iter().filter(|r| r.has_participants()) {
-            let changed = SessionQuery { since: Some(since), open_only: true, ..SessionQuery::of(realm, LIST_LIMIT) };
-            for session in self.store.list_sessions(&changed).await?.sessions {
+        let realms = Realm::ALL.into_iter().filter(|r| r.has_participants()).map(Some);
+        // In sessions of support of other realms an agent of these may take part.
+        for realm in realms.chain([None]) {
+            let changed = SessionQuery { realm, since: Some(since), open_only: true, ..SessionQuery::of(Realm::Support, LIST_LIMIT) };
+            let found = self.store.list_sessions(&changed).await?.sessions;
+            for session in found.into_iter().filter(|s| realm.is_some() || !s.realm.has_participants()) {
                 let assigned = if session.assignment > 0 { self.assigned_at(&session.id).await? } else { 0 };
                 let began = u64::from(session.topic.as_ref().is_some_and(|t| t.first_line().is_some()));
                 let after = |p: &Person| if session.is_of_agent(p) { assigned } else { began };
@@ -227,7 +233,7 @@ impl Desk {
     /// It is stored, so failures are for the log alone.
     pub(super) async fn tell_reassigned(&self, session: &Session, entry: &Entry) {
         let Content::Assigned(made) = &entry.content else { return };
-        if !session.realm.has_participants() {
+        if session.participants.is_empty() {
             return;
         }
         let overview = match self.overview(session.clone()).await {
@@ -235,9 +241,10 @@ impl Desk {
             Err(error) => return tracing::warn!(session.id = %session.id, %error, "a change of who answers could not be told"),
         };
         let reason = made.reason.clone().unwrap_or_default();
-        let agent_key = |agent: &AgentId| format!("{}:{}", session.realm.name(), agent.in_realm());
+        let agent_key = |agent: &AgentId| format!("{}:{}", agent.realm().name(), agent.in_realm());
         let person = |key: String| Audience::Person(key.into());
-        let mut staff = vec![Audience::Admins(session.realm)];
+        let admins = Realm::ALL.into_iter().filter(|r| r.has_admins() && session.concerns(*r));
+        let mut staff: Vec<Audience> = admins.map(Audience::Admins).collect();
         staff.extend(made.former.iter().map(|former| person(agent_key(former))));
         let (agents, others): (Vec<&Person>, Vec<&Person>) = session.participants.iter().partition(|p| p.role.answers());
         staff.extend(agents.into_iter().map(|p| person(p.key())));
@@ -263,9 +270,8 @@ impl Desk {
     }
 }
 
-/// The accounts of those whom a session shows.
+/// The accounts of those whom a session shows, as far as their realm shows people by their accounts.
 fn involved(session: &Session) -> impl Iterator<Item = AccountId> {
-    let people = session.participants.iter().map(|p| &p.id).chain([&session.visitor.id]);
-    let agent = session.agent.as_ref().map(|a| AccountId::stored(a.id.in_realm()));
-    people.map(|id| AccountId::stored(Arc::clone(id))).collect::<Vec<_>>().into_iter().chain(agent)
+    let people = session.people().into_iter().chain([session.visitor.clone()]).chain(session.agent.as_ref().map(Assignee::person));
+    people.filter(|p| p.realm.keeps_logins()).map(|p| AccountId::stored(p.id))
 }

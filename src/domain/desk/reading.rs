@@ -7,6 +7,7 @@ use super::callers::{allow_overview, allow_staff};
 use super::messages::metered_as;
 use crate::domain::entry::{Entry, Form};
 use crate::domain::error::Error;
+use crate::domain::habits::Contracts;
 use crate::domain::ids::{EntryId, SessionId};
 use crate::domain::principal::{Person, Principal};
 use crate::domain::session::Session;
@@ -270,13 +271,15 @@ impl Desk {
         Ok((session, message))
     }
 
-    /// The sessions of the caller's realm that the query asks for; for those who may see them all.
+    /// The sessions that the query asks for, of support in every realm where contracts are together, else of the caller's; for those who may see them all. A visitor's
+    /// are those of the caller's realm, which alone knows him by that id.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn list_sessions(&self, who: &Principal, query: SessionQuery) -> Result<Listed, Error> {
         allow_overview(who)?;
-        Ok(self.store.list_sessions(&SessionQuery { realm: who.realm(), ..query }).await?)
+        let is_wide = self.contracts == Contracts::Together && query.visitor.is_none();
+        Ok(self.store.list_sessions(&SessionQuery { realm: (!is_wide).then(|| who.realm()), ..query }).await?)
     }
 
     /// Those of these messages that are in the session, which the caller has been shown.
@@ -298,9 +301,9 @@ impl Desk {
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn last_messages(&self, who: &Principal, sessions: &[Session], notices: bool) -> Result<Vec<Option<Entry>>, Error> {
         allow_staff(who)?;
-        let ids: Vec<SessionId> = sessions.iter().filter(|s| s.admits(who)).map(|s| s.id.clone()).collect();
+        let ids: Vec<SessionId> = sessions.iter().filter(|s| self.admits(s, who)).map(|s| s.id.clone()).collect();
         let mut found = self.store.last_messages(&ids, notices).await?.into_iter();
-        Ok(sessions.iter().map(|s| s.admits(who).then(|| found.next().flatten()).flatten()).collect())
+        Ok(sessions.iter().map(|s| self.admits(s, who).then(|| found.next().flatten()).flatten()).collect())
     }
 }
 

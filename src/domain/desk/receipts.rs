@@ -59,7 +59,7 @@ impl Desk {
         let person = who.person().ok_or(Error::MessageNotFound)?;
         let message = self.store.find_message(id).await?.ok_or(Error::MessageNotFound)?;
         let session = self.store.find_session(&message.session).await?;
-        let session = session.filter(|s| s.admits(who)).ok_or(Error::MessageNotFound)?;
+        let session = session.filter(|s| self.admits(s, who)).ok_or(Error::MessageNotFound)?;
         if is_by(&message, person) {
             return Ok(());
         }

@@ -84,7 +84,7 @@ impl Desk {
         if self.settle(&session.id).await? || !settled {
             return Ok(());
         }
-        if !session.spoken && session.realm.shares_sessions() {
+        if !session.spoken && self.sharing(session).next().is_some() {
             let head = self.store.head(&session.id).await?;
             if head.ordinal > head.notices {
                 self.store.touch_session(&session.id, None).await?;

@@ -4,6 +4,7 @@ use super::accounts::allow_admin;
 use super::{Desk, Known};
 use crate::domain::agent::Agent;
 use crate::domain::error::Error;
+use crate::domain::habits::Contracts;
 use crate::domain::ids::AgentId;
 use crate::domain::principal::{Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
@@ -56,14 +57,22 @@ impl Desk {
         Ok(loads)
     }
 
-    /// Sessions of the caller's realm that have not ended, last changed first; for admins.
+    /// Sessions that have not ended, last changed first: of the caller's realm, and of support in all others where contracts are together; for
+    /// admins.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn open_sessions(&self, who: &Principal, limit: u32) -> Result<Vec<Session>, Error> {
         allow_admin(who)?;
-        let open = SessionQuery { open_only: true, ..SessionQuery::of(who.realm(), limit) };
-        Ok(self.store.list_sessions(&open).await?.sessions)
+        let own = SessionQuery { open_only: true, ..SessionQuery::of(who.realm(), limit) };
+        let mut sessions = self.store.list_sessions(&own).await?.sessions;
+        if self.contracts == Contracts::Together {
+            let all = SessionQuery { realm: None, ..own };
+            sessions.extend(self.store.list_sessions(&all).await?.sessions.into_iter().filter(|s| s.realm != who.realm()));
+            sessions.sort_by(|a, b| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
+            sessions.truncate(limit as usize);
+        }
+        Ok(sessions)
     }
 
     /// The public part of the figures, for health pages.

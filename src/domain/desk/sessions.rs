@@ -8,7 +8,7 @@ use super::callers::allow_staff;
 use super::messages::allow_author;
 use crate::domain::entry::{Body, Content, Draft, Head};
 use crate::domain::error::{Error, StoreError};
-use crate::domain::ids::{EntryId, SessionId};
+use crate::domain::ids::{AgentId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Role};
 use crate::domain::session::{Session, Status};
@@ -58,6 +58,15 @@ pub struct Opened {
     pub is_new: bool,
 }
 
+/// A session that somebody was let into.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The session.
+    pub session: Session,
+    /// Whether he answers it since, by this very call, and its log says so.
+    pub has_taken: bool,
+}
+
 /// How a session is ended.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -97,7 +106,7 @@ impl Desk {
             let (found, is_new) = match self.store.insert_session(&session, key.as_deref()).await? {
                 Inserted::Created => (session, true),
                 Inserted::Exists(open) if self.settle(&open.id).await? => continue,
-                Inserted::Exists(open) if !open.admits(who) => return Err(Error::Forbidden),
+                Inserted::Exists(open) if !self.admits(&open, who) => return Err(Error::Forbidden),
                 Inserted::Exists(open) => (open, false),
             };
             if is_new {
@@ -125,10 +134,10 @@ impl Desk {
     }
 
     /// Agents who share their sessions hear of a new one.
-    fn tell_opened(&self, session: &Session) {
-        if session.realm.shares_sessions() {
-            let signal = Signal::Opened { session: Arc::new(session.clone()) };
-            self.announce.signal(&[Audience::Agents(session.realm)], signal, None);
+    pub(super) fn tell_opened(&self, session: &Session) {
+        let to: Vec<Audience> = self.sharing(session).map(Audience::Agents).collect();
+        if !to.is_empty() {
+            self.announce.signal(&to, Signal::Opened { session: Arc::new(session.clone()) }, None);
         }
     }
 
@@ -138,8 +147,8 @@ impl Desk {
     /// [`Error::SessionNotFound`], whether it does not exist or is not the caller's; [`Error::Forbidden`] for admins, who may know that it exists.
     pub async fn session(&self, who: &Principal, id: &SessionId) -> Result<Session, Error> {
         match self.store.find_session(id).await? {
-            Some(session) if session.admits(who) => Ok(session),
-            Some(session) if session.realm == who.realm() && who.is_admin() => Err(Error::Forbidden),
+            Some(session) if self.admits(&session, who) => Ok(session),
+            Some(session) if self.concerns(&session, who) && who.is_admin() => Err(Error::Forbidden),
             _ => Err(Error::SessionNotFound),
         }
     }
@@ -150,7 +159,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Forbidden`] where the caller may see the session and may not be `person`. [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
-    pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
+    pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Entered, Error> {
         self.meter_join(who, person, id)?;
         let refused = if person.role.answers() { Error::NotTheAgent } else { Error::NotTheVisitor };
         let Some(session) = self.store.find_session(id).await? else {
@@ -158,11 +167,29 @@ impl Desk {
         };
         let takes_part = session.visitor.is(person) || session.has(person) || session.is_answered_by(person);
         let fits = takes_part || (person.role == Role::System && who.is_privileged());
-        if !fits || !session.admits(who) {
-            return Err(if who.is_admin() { Error::Forbidden } else { refused });
+        if fits && self.admits(&session, who) {
+            allow_author(who, person, &session)?;
+            return Ok(Entered { session, has_taken: false });
         }
-        allow_author(who, person, &session)?;
-        Ok(session)
+        match self.take_by_joining(who, person, &session).await? {
+            Some((session, has_taken)) => Ok(Entered { session, has_taken }),
+            None => Err(if self.concerns(&session, who) && who.is_admin() { Error::Forbidden } else { refused }),
+        }
+    }
+
+    /// Gives the session of another contract, which nobody answers, to the agent who joins it, if he has a record and room: the session as it is
+    /// then, and whether that is new.
+    async fn take_by_joining(&self, who: &Principal, person: &Person, session: &Session) -> Result<Option<(Session, bool)>, Error> {
+        let is_his_to_take = person.role.answers() && person.realm.takes_by_joining() && session.realm != person.realm && session.is_free();
+        if !is_his_to_take || !self.concerns(session, who) || allow_author(who, person, session).is_err() {
+            return Ok(None);
+        }
+        let Some(agent) = self.store.find_agent(&AgentId::of(person.realm, &person.id)).await? else { return Ok(None) };
+        match self.take_session(who, &agent, &session.id, None).await {
+            Ok(taken) => Ok(Some(taken)),
+            Err(Error::AgentUnavailable | Error::SessionEnded(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the log says of the session after its last entry, for a caller who may see it.
@@ -200,8 +227,8 @@ impl Desk {
     /// As [`Desk::end_session`]; [`Error::Forbidden`] for callers who answer nobody.
     pub async fn close_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Closed, Error> {
         allow_staff(who)?;
-        let found = self.store.find_session(id).await?.filter(|s| s.realm == who.realm());
-        let session = found.filter(|s| s.admits(who) || who.is_admin()).ok_or(Error::SessionNotFound)?;
+        let found = self.store.find_session(id).await?.filter(|s| self.concerns(s, who));
+        let session = found.filter(|s| self.admits(s, who) || who.is_admin()).ok_or(Error::SessionNotFound)?;
         self.end(who, session, Ending { reason: reason.into(), author: None, note: None }).await
     }
 
@@ -262,7 +289,7 @@ impl Desk {
             {
                 self.store.release_slot(&agent.id, id).await?;
             }
-            self.drain_queue(before.realm).await?;
+            self.serve_queues(&before).await?;
         }
         Ok(true)
     }

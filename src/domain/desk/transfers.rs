@@ -48,15 +48,14 @@ impl Desk {
     /// [`Error::SessionNotFound`], [`Error::SessionEnded`], [`Error::Forbidden`]; [`Error::AgentNotFound`] where the account answers nobody.
     pub async fn give_session(&self, who: &Principal, id: &SessionId, to: &AccountId, reason: &str) -> Result<Session, Error> {
         allow_staff(who)?;
-        let session = self.store.find_session(id).await?.filter(|s| s.realm == who.realm()).ok_or(Error::SessionNotFound)?;
-        let is_free = matches!(session.status, Status::Waiting | Status::Pending);
-        if !(is_free || session.admits(who) || who.is_admin()) {
+        let session = self.store.find_session(id).await?.filter(|s| self.concerns(s, who)).ok_or(Error::SessionNotFound)?;
+        if !(session.is_free() || self.admits(&session, who) || who.is_admin()) {
             return Err(Error::SessionNotFound);
         }
-        let agent = self.staff(session.realm, to).await?;
+        let agent = self.staff(who.realm(), to).await?;
         self.enlist(&agent).await?;
         let moved = self.reassign(id, Move::to(Some(agent.person()), reason, author(who, &session))).await?;
-        self.drain_queue(moved.realm).await?;
+        self.serve_queues(&session).await?;
         Ok(moved)
     }
 
@@ -66,12 +65,12 @@ impl Desk {
     /// As [`Desk::give_session`]; [`Error::AgentNotFound`] where nobody answers it.
     pub async fn take_away_session(&self, who: &Principal, id: &SessionId, reason: &str) -> Result<Session, Error> {
         allow_admin(who)?;
-        let session = self.store.find_session(id).await?.filter(|s| s.realm == who.realm()).ok_or(Error::SessionNotFound)?;
+        let session = self.store.find_session(id).await?.filter(|s| self.concerns(s, who)).ok_or(Error::SessionNotFound)?;
         if session.is_open() && session.agent.is_none() {
             return Err(Error::AgentNotFound);
         }
         let moved = self.reassign(id, Move::to(None, reason, author(who, &session))).await?;
-        self.drain_queue(moved.realm).await?;
+        self.serve_queues(&session).await?;
         Ok(moved)
     }
 
@@ -88,9 +87,9 @@ impl Desk {
         reason: &str,
     ) -> Result<(), Error> {
         allow_admin(who)?;
-        let of_realm = async |id| self.store.find_session(id).await.map(|found| found.filter(|s| s.realm == who.realm()));
-        let (first, second) = (of_realm(from).await?.ok_or(Error::SessionNotFound)?, of_realm(to).await?.ok_or(Error::SessionNotFound)?);
-        let answers = first.agent.as_ref().is_some_and(|a| a.id == AgentId::of(first.realm, agent.as_str()));
+        let reached = async |id| self.store.find_session(id).await.map(|found| found.filter(|s| self.concerns(s, who)));
+        let (first, second) = (reached(from).await?.ok_or(Error::SessionNotFound)?, reached(to).await?.ok_or(Error::SessionNotFound)?);
+        let answers = first.agent.as_ref().is_some_and(|a| a.id == AgentId::of(who.realm(), agent.as_str()));
         if !answers || first.id == second.id {
             return Err(Error::AgentNotFound);
         }
@@ -119,7 +118,7 @@ impl Desk {
         let until = self.now().plus_ms(-grace_ms);
         let mut failed = Ok(());
         for realm in Realm::ALL.into_iter().filter(|r| r.has_queue()) {
-            let mut lost = false;
+            let mut lost: Vec<Realm> = Vec::new();
             for agent in self.store.list_agents(realm).await? {
                 let Some(since) = agent.absent_since.filter(|since| *since <= until && !agent.sessions.is_empty()) else { continue };
                 let who = agent.id.as_str();
@@ -130,30 +129,31 @@ impl Desk {
                 }
                 for (_, id) in self.store.list_slots(realm, since).await?.into_iter().filter(|(holder, _)| *holder == agent.id) {
                     match self.requeue(realm, &agent.id, &id).await {
-                        Ok(is_requeued) => lost |= is_requeued,
+                        Ok(requeued) => lost.extend(requeued),
                         // One that cannot be given back keeps no other from it.
                         Err(error) => failed = Err(error),
                     }
                 }
             }
-            if lost {
+            lost.dedup();
+            for realm in lost {
                 self.drain_queue(realm).await?;
             }
         }
         failed
     }
 
-    /// Answers whether it waits now.
-    async fn requeue(&self, realm: Realm, agent: &AgentId, id: &SessionId) -> Result<bool, Error> {
+    /// Answers of which realm it is, if it waits now.
+    async fn requeue(&self, realm: Realm, agent: &AgentId, id: &SessionId) -> Result<Option<Realm>, Error> {
         let author = Person::new(realm, "system", Role::System);
         let wanted = Move { waits: true, only_from: Some(agent.clone()), ..Move::to(None, ABSENT, author) };
         match self.reassign(id, wanted).await {
             Ok(session) if session.status == Status::Waiting => {
                 tracing::info!(session.id = %id, agent.id = %agent, "a session of an agent who is gone waits again");
-                Ok(true)
+                Ok(Some(session.realm))
             }
             // It is another's by now, or over. The slot is left over, and freed in a minute.
-            Ok(_) | Err(Error::SessionEnded(_) | Error::SessionNotFound) => Ok(false),
+            Ok(_) | Err(Error::SessionEnded(_) | Error::SessionNotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }

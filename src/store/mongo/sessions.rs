@@ -11,7 +11,7 @@ use crate::domain::principal::Realm;
 use crate::domain::session::{Session, Status};
 use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
-use crate::domain::topic::Reassignment;
+use crate::domain::topic::{Reassignment, SessionKind};
 use crate::store::search;
 
 use super::documents::{from_session, id, moment, number, participants, to_session, transfer};
@@ -34,6 +34,10 @@ pub(super) fn indexes() -> Vec<IndexModel> {
         index("sessions_realm_agent_updated", doc! { "realm": 1, "agentId": 1, "updatedAt": 1, "_id": 1 }),
         index("sessions_members_updated", doc! { "members": 1, "status": 1, "updatedAt": 1, "_id": 1 }),
         partial("sessions_spoken_updated", doc! { "realm": 1, "updatedAt": 1, "_id": 1 }, doc! { "spoken": true }),
+        index("sessions_type_updated", doc! { "type": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_type_status_updated", doc! { "type": 1, "status": 1, "updatedAt": 1, "_id": 1 }),
+        index("sessions_type_agent_updated", doc! { "type": 1, "agentId": 1, "updatedAt": 1, "_id": 1 }),
+        partial("sessions_type_spoken_updated", doc! { "type": 1, "updatedAt": 1, "_id": 1 }, doc! { "spoken": true }),
     ]
 }
 
@@ -117,7 +121,10 @@ pub(super) async fn list_sessions(sessions: &Collection<Document>, query: &Sessi
 
 /// What the query asks for.
 fn conditions(query: &SessionQuery) -> Document {
-    let mut filter = doc! { "realm": query.realm.name() };
+    let mut filter = match query.realm {
+        Some(realm) => doc! { "realm": realm.name() },
+        None => doc! { "type": SessionKind::Support.name() },
+    };
     if let Some(visitor) = &query.visitor {
         filter.insert("userId", &**visitor);
     }

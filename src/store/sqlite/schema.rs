@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES, LISTS];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES, LISTS, TOGETHER];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -229,6 +229,15 @@ CREATE INDEX sessions_updated_open ON sessions (realm, updated_at, id) WHERE sta
 CREATE INDEX sessions_updated_of_agent_by_status ON sessions (realm, agent_id, status, updated_at, id) WHERE agent_id IS NOT NULL;
 CREATE INDEX accounts_of_role ON accounts (realm, role, created_at, id);
 DROP INDEX accounts_created;
+";
+
+/// Lists of all sessions of a kind, whatever contract they were opened under. Conditions in the words of the queries, as above.
+const TOGETHER: &str = "
+CREATE INDEX sessions_kind_updated ON sessions (kind, updated_at, id);
+CREATE INDEX sessions_kind_updated_by_status ON sessions (kind, status, updated_at, id);
+CREATE INDEX sessions_kind_updated_of_agent ON sessions (kind, agent_id, status, updated_at, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX sessions_kind_updated_open ON sessions (kind, updated_at, id) WHERE status IN ('waiting', 'pending', 'active');
+CREATE INDEX sessions_kind_updated_spoken ON sessions (kind, updated_at, id) WHERE spoken = 1;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

@@ -10,7 +10,7 @@ use crate::domain::principal::{Person, Realm};
 use crate::domain::session::{Session, Status};
 use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
 use crate::domain::time::Timestamp;
-use crate::domain::topic::{Reassignment, Transfer};
+use crate::domain::topic::{Reassignment, SessionKind, Transfer};
 use crate::store::{search, shape};
 
 /// Makes an ended session be found by nobody who takes part.
@@ -134,7 +134,10 @@ fn conditions(query: &SessionQuery) -> (String, Vec<Value>) {
         (" AND updated_at <= ?", query.until.map(|t| t.0.into())),
         (" AND instr(search, ?) > 0", keyword.map(Value::from)),
     ];
-    let (mut sql, mut values) = ("realm = ?".to_owned(), vec![Value::from(query.realm.name().to_owned())]);
+    let (mut sql, mut values) = match query.realm {
+        Some(realm) => ("realm = ?".to_owned(), vec![Value::from(realm.name().to_owned())]),
+        None => ("kind = ?".to_owned(), vec![Value::from(SessionKind::Support.name().to_owned())]),
+    };
     for (condition, value) in asked {
         if let Some(value) = value {
             sql.push_str(condition);

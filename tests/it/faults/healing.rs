@@ -9,7 +9,7 @@ use helpline::auth::password::Hasher;
 use helpline::cluster::bus::{Listener, News, SessionBus};
 use helpline::cluster::driver::Signals;
 use helpline::dialect;
-use helpline::domain::desk::{Desk, Opening, Ports};
+use helpline::domain::desk::{Desk, Opening, Policy, Ports};
 use helpline::domain::entry::Entry;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
@@ -162,7 +162,7 @@ async fn node(store: &Arc<dyn Store>, bus: &Arc<Bus>) -> (SocketAddr, Arc<Desk>)
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    let desk = Arc::new(Desk::new(ports, None));
+    let desk = Arc::new(Desk::new(ports, Policy::default()));
     let limits = Limits { max_message_bytes: 1_000_000, sockets_per_address: PerAddress::new(None) };
     let mut sockets =
         Sockets::new(&gateway, Way { signals: Signals::default(), prefix: String::new() }, Arc::new(Trust::default()), limits, false);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use helpline::auth::password::Hasher;
 use helpline::auth::{Auth, Settings};
-use helpline::domain::desk::{Desk, Ports};
+use helpline::domain::desk::{Desk, Policy, Ports};
 use helpline::domain::entry::Entry;
 use helpline::domain::ids::{ConnId, SessionId};
 use helpline::domain::ports::{Announce, Audience, SignUp, Signal};
@@ -35,7 +35,7 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    Arc::new(Desk::new(ports, None))
+    Arc::new(Desk::new(ports, Policy::default()))
 }
 
 /// A fan-out without listeners, for what only the store shows.

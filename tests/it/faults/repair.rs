@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use helpline::auth::password::Hasher;
 use helpline::domain::agent::{Agent, Availability};
-use helpline::domain::desk::{Desk, Opening, Ports};
+use helpline::domain::desk::{Desk, Opening, Policy, Ports};
 use helpline::domain::entry::{Body, Content, Draft, Entry};
 use helpline::domain::ids::{AgentId, EntryId, SessionId};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
@@ -60,7 +60,7 @@ impl Office {
             passwords: Arc::new(Hasher::default()),
             clock: Arc::clone(&clock) as _,
         };
-        let desk = Desk::new(ports, None);
+        let desk = Desk::new(ports, Policy::default());
         desk.seed_agents(Realm::Support).await.expect("agents");
         Self { desk, store, clock, _folder: folder }
     }

@@ -33,8 +33,8 @@ impl Play<'_> {
     async fn step(&mut self, action: &Action) -> Result<(), String> {
         match action {
             Action::Set { name, value, times } => self.set(name, value, *times),
-            Action::Connect { client, query, headers, auth, refused } => {
-                self.connect(client, (query, headers), auth.as_ref(), refused.as_ref()).await
+            Action::Connect { client, namespace, query, headers, auth, refused } => {
+                self.connect(client, (namespace, query, headers), auth.as_ref(), refused.as_ref()).await
             }
             Action::Disconnect { client } => {
                 let mut leaver = self.clients.remove(client).ok_or("no such client")?;
@@ -86,12 +86,15 @@ impl Play<'_> {
     async fn connect(
         &mut self,
         name: &str,
-        (query, headers): (&str, &[(String, String)]),
+        (namespace, query, headers): (&str, &str, &[(String, String)]),
         auth: Option<&Value>,
         refused: Option<&Value>,
     ) -> Result<(), String> {
         let auth = auth.map(|a| fill(a, &self.vars)).transpose()?;
         let mut dial = Dial::to(self.server.address()).auth(auth).query(&fill_text(query, &self.vars)?);
+        if !namespace.is_empty() {
+            dial = dial.namespace(namespace);
+        }
         for (header, value) in headers {
             dial = dial.header(header, &fill_text(value, &self.vars)?);
         }

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     },
     Connect {
         client: String,
+        /// Empty for the root.
+        namespace: String,
         query: String,
         headers: Headers,
         auth: Option<Value>,
@@ -177,6 +179,7 @@ fn set(rest: &str) -> Result<Action, String> {
 
 fn connect(rest: &str) -> Result<Action, String> {
     let (client, rest) = word(rest);
+    let (namespace, rest) = if rest.starts_with('/') { word(rest) } else { ("", rest) };
     let (query, rest) = match rest.strip_prefix('?') {
         Some(rest) => word(rest),
         None => ("", rest),
@@ -187,7 +190,7 @@ fn connect(rest: &str) -> Result<Action, String> {
         None => (rest, None),
     };
     let auth = if auth.is_empty() { None } else { Some(json(auth)?) };
-    Ok(Action::Connect { client: client.into(), query: query.into(), headers, auth, refused })
+    Ok(Action::Connect { client: client.into(), namespace: namespace.into(), query: query.into(), headers, auth, refused })
 }
 
 fn request(method: &str, rest: &str) -> Result<Action, String> {
@@ -270,10 +273,18 @@ mod tests {
 
     #[test]
     fn clients_carry_headers_auth_and_refusals() {
-        let asking =
-            |query: &str, headers, auth, refused| Action::Connect { client: "u".into(), query: query.into(), headers, auth, refused };
+        let at = |namespace: &str, query: &str, headers, auth, refused| Action::Connect {
+            client: "u".into(),
+            namespace: namespace.into(),
+            query: query.into(),
+            headers,
+            auth,
+            refused,
+        };
+        let asking = |query: &str, headers, auth, refused| at("", query, headers, auth, refused);
         let connect = |headers, auth, refused| asking("", headers, auth, refused);
         assert_eq!(steps("client u"), [connect(vec![], None, None)]);
+        assert_eq!(steps("client u /rooms ?a=b {}"), [at("/rooms", "a=b", vec![], Some(json!({})), None)]);
         assert_eq!(steps("client u ?a=b&c=d"), [asking("a=b&c=d", vec![], None, None)]);
         assert_eq!(steps("client u ?a=b [X-B: c] {}"), [asking("a=b", vec![pair("X-B", "c")], Some(json!({})), None)]);
         assert_eq!(steps("client u refused \"No\""), [connect(vec![], None, Some(json!("No")))]);

@@ -2,17 +2,19 @@
 
 use helpline::domain::session::Status;
 use helpline::domain::store::{Listed, SessionQuery};
+use helpline::domain::topic::SessionKind;
 
 use super::*;
 
-/// Sessions of two realms that differ in everything a query may ask for, as they are stored.
+/// Sessions of two realms and kinds that differ in everything a query may ask for, as they are stored.
 async fn varied(store: &dyn Store) -> Vec<Session> {
     let mut sessions = Vec::new();
     for n in 0..36_i64 {
         let realm = if n % 9 == 0 { Realm::Operators } else { Realm::Support };
         let name = (n % 4 != 0).then(|| format!("Ünal {}", n % 4).into());
         let who = Person { name, ..Person::new(realm, format!("Visitor-{}", n % 5), Role::Visitor) };
-        let session = Session { updated_at: at(n % 7), ..Session::open(who, at(n)) };
+        let kind = if n % 6 == 5 { SessionKind::Group } else { SessionKind::Support };
+        let session = Session { kind, updated_at: at(n % 7), ..Session::open(who, at(n)) };
         assert_eq!(store.insert_session(&session, None).await.unwrap(), Inserted::Created);
         if n % 3 > 0 {
             store.reassign_session(&session.id, 0, &to(&assignee(1 + (n % 2) as u8)), at(n % 11)).await.unwrap().unwrap();
@@ -33,7 +35,7 @@ async fn varied(store: &dyn Store) -> Vec<Session> {
 fn matches(query: &SessionQuery, session: &Session) -> bool {
     let holds = |text: &str| query.keyword.as_ref().is_none_or(|k| text.to_lowercase().contains(&k.to_lowercase()));
     let Session { id, visitor, .. } = session;
-    session.realm == query.realm
+    query.realm.map_or(session.kind == SessionKind::Support, |realm| session.realm == realm)
         && query.visitor.as_ref().is_none_or(|v| *v == visitor.id)
         && query.agent.as_ref().is_none_or(|a| session.agent.as_ref().is_some_and(|s| s.id == *a))
         && query.status.is_none_or(|s| s == session.status)
@@ -55,7 +57,8 @@ fn queries(some_id: &SessionId) -> Vec<SessionQuery> {
         keyword: some(n, 4).then(|| keywords[n % 4].clone()),
         since: some(n, 5).then(|| at(3)),
         until: some(n, 6).then(|| at(8)),
-        ..SessionQuery::of(if n.is_multiple_of(17) { Realm::Operators } else { Realm::Support }, 100)
+        realm: (!n.is_multiple_of(3)).then_some(if n.is_multiple_of(17) { Realm::Operators } else { Realm::Support }),
+        ..SessionQuery::of(Realm::Support, 100)
     };
     (0..128).map(query).collect()
 }

@@ -216,6 +216,10 @@ async fn indexes_have_names_and_opening_again_changes_nothing() {
             "sessions_realm_visitor_updated",
             "sessions_spoken_updated",
             "sessions_status_id",
+            "sessions_type_agent_updated",
+            "sessions_type_spoken_updated",
+            "sessions_type_status_updated",
+            "sessions_type_updated",
             "sessions_visit",
         ];
         assert_eq!(names("sessions").await, sessions);

@@ -162,7 +162,14 @@ impl Calls<'_> {
         let all = SessionQuery::of(Realm::Rooms, PAGE);
         let agent = Some(self.filled.agent.id.clone());
         let of_visitor = SessionQuery { visitor: Some(Arc::clone(&self.filled.visitor.id)), ..all.clone() };
+        let everywhere = SessionQuery { realm: None, ..all.clone() };
         for query in [
+            everywhere.clone(),
+            SessionQuery { status: Some(Status::Waiting), ..everywhere.clone() },
+            SessionQuery { agent: agent.clone(), status: Some(Status::Active), ..everywhere.clone() },
+            SessionQuery { open_only: true, ..everywhere.clone() },
+            SessionQuery { open_only: true, since: Some(at(0)), ..everywhere.clone() },
+            SessionQuery { spoken_only: true, ..everywhere },
             all.clone(),
             SessionQuery { offset: 5, ..all.clone() },
             SessionQuery { status: Some(Status::Waiting), ..all.clone() },

@@ -33,7 +33,8 @@ pub(super) async fn list(
     let offset = page.get("offset").and_then(|o| o.parse().ok()).unwrap_or(0);
     let wanted = Reading { offset, limit, newest_first: true, ..Reading::default() };
     let rows: Vec<Value> = match context.desk.read(&caller.who, &id, wanted).await {
-        Ok(history) => history.messages.iter().rev().map(|m| views::past_message(&history.session, m)).collect(),
+        // The contract has no word for lines of the system, which other contracts write.
+        Ok(history) => history.messages.iter().rev().filter(|m| !m.is_notice()).map(|m| views::past_message(&history.session, m)).collect(),
         // Quirk: a session that does not exist has no messages (document 004).
         Err(Error::SessionNotFound) => Vec::new(),
         Err(error) => return Err(error.into()),

@@ -35,7 +35,7 @@ pub(super) async fn list(State(context): State<Context>, caller: Caller) -> Resu
         sessions.extend(silent.take(INBOX_LIMIT as usize - sessions.len()));
         sessions.sort_by(|a, b| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
     }
-    let latest = context.desk.last_messages(&who, &sessions, true).await?;
+    let latest = context.desk.last_messages(&who, &sessions, false).await?;
     let mut bytes = 0;
     let rows = sessions.iter().zip(&latest).map(|(session, message)| {
         bytes += message.as_ref().and_then(Entry::body).map_or(0, |b| b.as_str().len());
