@@ -82,7 +82,12 @@ pub async fn take_over(
     tell: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Report> {
     // As in `open_desk`, the lock is not held longer than a database is made.
-    let store = if is_dry { None } else { Some(open_store(config, Use::Founding).await?.store) };
+    let store = if is_dry {
+        None
+    } else {
+        import::set_aside(from).await.context("cannot take over in place")?;
+        Some(open_store(config, Use::Founding).await?.store)
+    };
     let wish = import::Wish { from, target: store.as_deref(), now: SystemClock.now() };
     import::run(wish, tell).await.context("cannot import")
 }

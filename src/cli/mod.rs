@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Warning};
+use crate::config::{Config, Store, Warning};
 use crate::domain::account::{LEAST_PASSWORD, PASSWORD_LIMIT, is_email, is_password};
 use crate::domain::desk::NewAccount;
 use crate::domain::error::{Error, StoreError};
@@ -58,8 +58,11 @@ enum Command {
     /// Take over what an original has; that is only read, and the import may be repeated
     Import {
         /// A MongoDB URL, for a database of document 001 or 002
-        #[arg(long, required_unless_present = "file", conflicts_with = "file")]
+        #[arg(long, required_unless_present_any = ["file", "in_place"], conflicts_with = "file")]
         from: Option<String>,
+        /// The database is the one that the server is to work on (MONGODB_URI): the original's collections are renamed to `original_*` and stay there
+        #[arg(long, conflicts_with_all = ["from", "file"])]
+        in_place: bool,
         /// The database's name, where the URL gives none or another one
         #[arg(long, requires = "from")]
         database: Option<String>,
@@ -157,9 +160,13 @@ pub fn run() -> ExitCode {
             say(start(add_agent(&config, realm, (&name, email.as_deref()), capacity)))
         }
         Command::Export { session, format } => tell(start(export::run(&config, &session, format))),
-        Command::Import { from, database, file, dialect, dry_run } => {
+        Command::Import { from, in_place, database, file, dialect, dry_run } => {
             let origin = match (&file, dialect) {
                 (Some(path), Some(dialect)) => app::Origin::File { path, dialect },
+                _ if in_place => match here(&config) {
+                    Some(origin) => origin,
+                    None => return complain("--in-place takes over the database of MONGODB_URI, which is not set", BAD_INPUT),
+                },
                 _ => app::Origin::Database { uri: from.as_deref().unwrap_or_default(), name: database.as_deref() },
             };
             say(start(import(&config, origin, dry_run)))
@@ -229,6 +236,14 @@ async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&
     let desk = app::open_desk(config, app::Use::Shared).await?;
     let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
     Ok(agent.id.in_realm().to_owned())
+}
+
+/// The database that the server is to work on, where that is on MongoDB.
+fn here(config: &Config) -> Option<app::Origin<'_>> {
+    match &config.store {
+        Store::MongoDb { uri, database } => Some(app::Origin::InPlace { uri: uri.expose(), name: database }),
+        Store::Embedded => None,
+    }
 }
 
 /// Answers what was imported.

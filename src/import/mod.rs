@@ -1,8 +1,9 @@
 //! Taking over what an original has, on MongoDB or in a file: its people, sessions and messages go into a store by the storage port, numbered as they were said.
-//! The original's data is only read. Whatever cannot be taken as it is has one treatment, and is counted and named in the report.
+//! The original's data is only read; where it is taken over in place its collections get other names first. Whatever cannot be taken as it is has one treatment, and is counted and named in the report.
 
 mod fields;
 mod file;
+mod in_place;
 mod operators;
 mod report;
 mod rooms;
@@ -20,7 +21,7 @@ use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 
 pub use report::Report;
-pub use run::{Origin, Wish, run};
+pub use run::{Origin, Wish, run, set_aside};
 
 use fields::Fields;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use bson::Document;
 
 use super::fields::Fields;
-use super::source::Source;
+use super::source::{self, Source};
 use super::write::Batch;
 use super::{Original, People, Plan, Report, operators, rooms, support, widget};
 use crate::domain::agent::Agent;
@@ -25,6 +25,13 @@ pub enum Origin<'a> {
         /// The database's name there; else the URL's, else `test`.
         name: Option<&'a str>,
     },
+    /// On MongoDB, in the very database that the store has.
+    InPlace {
+        /// The server's URL, which may hold a password.
+        uri: &'a str,
+        /// The database's name there.
+        name: &'a str,
+    },
     /// In a file of JSON lines, as docs/OPERATIONS.md describes it.
     File {
         /// Its path.
@@ -43,6 +50,17 @@ pub struct Wish<'a> {
     pub target: Option<&'a dyn Store>,
     /// The present.
     pub now: Timestamp,
+}
+
+/// Does what is to be done before a store can be opened where the original's data goes: in place its collections get other names. May be repeated.
+///
+/// # Errors
+/// A database of nobody known, or in which a new name is taken; whatever keeps it from being changed.
+pub async fn set_aside(from: Origin<'_>) -> Result<(), StoreError> {
+    match from {
+        Origin::InPlace { uri, name } => source::set_aside(uri, name).await,
+        Origin::Database { .. } | Origin::File { .. } => Ok(()),
+    }
 }
 
 /// Imports everything, and tells after each batch how many messages were read, of how many. May be repeated, also after it was cut short anywhere: what is

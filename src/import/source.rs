@@ -5,10 +5,11 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ClientOptions;
-use mongodb::{Client, Cursor, Database};
+use mongodb::{Client, Collection, Cursor, Database};
 
 use super::fields::values;
 use super::file::{Lines, TableRows};
+use super::in_place::{self, KEPT, Mark};
 use super::{Origin, Original};
 use crate::domain::error::StoreError;
 use crate::domain::principal::Realm;
@@ -30,7 +31,11 @@ pub(super) struct Source {
 
 /// Where it is.
 enum Place {
-    Database(Database),
+    Database {
+        database: Database,
+        /// What the names of its collections begin with.
+        prefix: &'static str,
+    },
     File(Lines),
 }
 
@@ -61,6 +66,7 @@ impl Source {
     pub(super) async fn open(from: Origin<'_>) -> Result<Self, StoreError> {
         match from {
             Origin::Database { uri, name } => Self::of_database(uri, name).await,
+            Origin::InPlace { uri, name } => Self::in_place(uri, name).await,
             Origin::File { path, dialect } => {
                 let original = if dialect == Realm::Widget { Original::Widget } else { Original::Operators };
                 Ok(Self { original, place: Place::File(Lines::open(path, original)?) })
@@ -68,30 +74,39 @@ impl Source {
         }
     }
 
-    async fn of_database(uri: &str, database: Option<&str>) -> Result<Self, StoreError> {
-        // The driver's own words may quote the password.
-        let refusal = || StoreError::Misconfigured("--from: expected a MongoDB URL; for example mongodb://localhost:27017/chat".to_owned());
-        let mut options = ClientOptions::parse(uri).await.map_err(|_| refusal())?;
-        options.server_selection_timeout.get_or_insert(CONNECT_LIMIT);
-        let name = database.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
-        let database = Client::with_options(options)?.database(&name);
-        let original = recognise(&database, &name).await?;
-        Ok(Self { original, place: Place::Database(database) })
+    async fn of_database(uri: &str, name: Option<&str>) -> Result<Self, StoreError> {
+        let database = database(uri, name, "--from").await?;
+        let original = recognise(&database).await?;
+        Ok(Self { original, place: Place::Database { database, prefix: "" } })
+    }
+
+    /// Reads a database that is to be taken over where it is; its collections may have their new names, or not yet.
+    async fn in_place(uri: &str, name: &str) -> Result<Self, StoreError> {
+        let database = database(uri, Some(name), "MONGODB_URI").await?;
+        let (original, prefix) = match in_place::mark(&database).await? {
+            Some(Mark { original, is_set_aside: true }) => (original, KEPT),
+            Some(Mark { is_set_aside: false, .. }) => {
+                let why = "was cut short while its collections were renamed; run it without --dry-run";
+                return Err(StoreError::Foreign(format!("the take-over of database {} {why}", database.name())));
+            }
+            None => (recognise(&database).await?, ""),
+        };
+        Ok(Self { original, place: Place::Database { database, prefix } })
     }
 
     /// How many documents a collection or table has.
     pub(super) async fn count(&self, collection: &str) -> Result<u64, StoreError> {
         match &self.place {
-            Place::Database(database) => Ok(database.collection::<Document>(collection).count_documents(doc! {}).await?),
             Place::File(lines) => Ok(lines.count(collection)),
+            Place::Database { database, prefix } => Ok(named(database, prefix, collection).count_documents(doc! {}).await?),
         }
     }
 
     /// All documents of a collection by id, or of a table as they stand in the file.
     pub(super) async fn all(&self, collection: &'static str) -> Result<Rows, StoreError> {
         match &self.place {
-            Place::Database(database) => {
-                let documents = database.collection::<Document>(collection);
+            Place::Database { database, prefix } => {
+                let documents = named(database, prefix, collection);
                 Ok(Rows::Cursor(Box::new(documents.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(BATCH).await?)))
             }
             Place::File(lines) => lines.rows(collection).map(Rows::Table),
@@ -101,18 +116,18 @@ impl Source {
     /// All messages: session after session, and in each by time and id, or as they stand in the file. A database sorts them once, on its disk where they
     /// are many.
     pub(super) async fn messages(&self) -> Result<Rows, StoreError> {
-        let Place::Database(database) = &self.place else { return self.all("messages").await };
+        let Place::Database { database, prefix } = &self.place else { return self.all("messages").await };
         let (session, time) = self.original.message_fields();
         let order = [doc! { "$sort": { session: 1, time: 1, "_id": 1 } }];
-        let messages = database.collection::<Document>("messages");
+        let messages = named(database, prefix, "messages");
         Ok(Rows::Cursor(Box::new(messages.aggregate(order).allow_disk_use(true).batch_size(BATCH).await?)))
     }
 
     /// The session that messages name so.
     pub(super) async fn session(&self, key: &str) -> Result<Option<Document>, StoreError> {
         match &self.place {
-            Place::Database(database) => {
-                let sessions = database.collection::<Document>(self.original.sessions());
+            Place::Database { database, prefix } => {
+                let sessions = named(database, prefix, self.original.sessions());
                 Ok(sessions.find_one(doc! { "_id": { "$in": values(key) } }).await?)
             }
             Place::File(lines) => Ok(lines.session(key)),
@@ -120,7 +135,36 @@ impl Source {
     }
 }
 
-async fn recognise(database: &Database, name: &str) -> Result<Original, StoreError> {
+fn named(database: &Database, prefix: &str, collection: &str) -> Collection<Document> {
+    database.collection(&format!("{prefix}{collection}"))
+}
+
+/// Makes the collections of the original be those that are taken over in place.
+///
+/// # Errors
+/// [`StoreError::Foreign`] for a database of nobody known, or in which a name is taken; whatever keeps it from being changed.
+pub(super) async fn set_aside(uri: &str, name: &str) -> Result<(), StoreError> {
+    let database = database(uri, Some(name), "MONGODB_URI").await?;
+    let original = match in_place::mark(&database).await? {
+        Some(Mark { is_set_aside: true, .. }) => return Ok(()),
+        Some(Mark { original, .. }) => original,
+        None => recognise(&database).await?,
+    };
+    in_place::set_aside(&database, original).await
+}
+
+/// The database that the URL and the name say; `variable` is where the URL comes from.
+async fn database(uri: &str, name: Option<&str>, variable: &str) -> Result<Database, StoreError> {
+    // The driver's own words may quote the password.
+    let refusal = || StoreError::Misconfigured(format!("{variable}: expected a MongoDB URL; for example mongodb://localhost:27017/chat"));
+    let mut options = ClientOptions::parse(uri).await.map_err(|_| refusal())?;
+    options.server_selection_timeout.get_or_insert(CONNECT_LIMIT);
+    let name = name.map(str::to_owned).or_else(|| options.default_database.clone()).unwrap_or_else(|| DATABASE.to_owned());
+    Ok(Client::with_options(options)?.database(&name))
+}
+
+async fn recognise(database: &Database) -> Result<Original, StoreError> {
+    let name = database.name();
     let collections = database.list_collection_names().await?;
     let has = |name: &str| collections.iter().any(|c| c == name);
     let ours = async |collection: &str, field: &str| {

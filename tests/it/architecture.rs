@@ -49,7 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("socketioxide_redis", &["socket/", "cluster/driver.rs"]),
     ("engineioxide", &["socket/"]),
     // An original's database is no store of ours: what reads it is where it is understood.
-    ("mongodb", &["store/mongo/", "import/source.rs"]),
+    ("mongodb", &["store/mongo/", "import/source.rs", "import/in_place.rs"]),
     ("bson", &["store/mongo/", "import/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("fred", &["cluster/", "presence/"]),

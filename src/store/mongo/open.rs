@@ -116,8 +116,8 @@ async fn refuse_foreign(sessions: &Collection<Document>, messages: &Collection<D
         return Ok(());
     };
     Err(StoreError::Foreign(format!(
-        "database {name} holds {what}, written by another program; give Helpline a database of its own (MONGODB_DB), and bring over what is \
-         in this one with `helpline import`"
+        "database {name} holds {what}, written by another program; give Helpline a database of its own (MONGODB_DB) and bring over what is in this \
+         one with `helpline import --from`, or take it over with `helpline import --in-place`"
     )))
 }
 

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::{Move, at, hex, id};
 use crate::harness::shop::Shop;
-use crate::transcripts::mongo_uri;
 
 /// So few messages in each that several sessions are written at once.
 const SESSIONS: u32 = 280;
@@ -19,7 +18,9 @@ const EACH: u32 = 70;
 /// How many messages, or sessions, our store has.
 async fn stored(moved: &Move, what: &str) -> u64 {
     if let Some(target) = &moved.target {
-        return target.collection::<Document>(what).count_documents(doc! {}).await.unwrap();
+        // In place the original's may have that name still.
+        let is_ours = !moved.is_in_place() || target.list_collection_names().await.unwrap().iter().any(|n| n == "original_messages");
+        return if is_ours { target.collection::<Document>(what).count_documents(doc! {}).await.unwrap() } else { 0 };
     }
     let file = moved.folder.path().join("data/helpline.db");
     let Ok(conn) = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY) else { return 0 };
@@ -45,7 +46,7 @@ async fn torn(moved: &Move) -> usize {
 /// Starts an import, and waits until so many of these are stored.
 async fn begin(moved: &Move, what: &str, enough: u64) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_helpline"));
-    command.args(["import", "--from", &mongo_uri(), "--database", moved.original.name()]).env_clear().envs(moved.env());
+    command.args(moved.arguments()).env_clear().envs(moved.env());
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let reached = async {
         while stored(moved, what).await < enough {
@@ -73,8 +74,7 @@ async fn fill(moved: &Move) {
     }
 }
 
-async fn a_killed_import_goes_on(to_mongodb: bool) {
-    let moved = Move::new(to_mongodb).await;
+async fn a_killed_import_goes_on(moved: Move) {
     fill(&moved).await;
     let all = u64::from(SESSIONS * EACH);
     for (what, enough) in [("messages", 1), ("messages", all / 4), ("sessions", u64::from(SESSIONS / 2))] {
@@ -98,12 +98,17 @@ async fn a_killed_import_goes_on(to_mongodb: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_goes_on_in_the_embedded_store() {
-    a_killed_import_goes_on(false).await;
+    a_killed_import_goes_on(Move::new(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_goes_on_on_mongodb() {
-    a_killed_import_goes_on(true).await;
+    a_killed_import_goes_on(Move::new(true).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_import_goes_on_in_place() {
+    a_killed_import_goes_on(Move::in_place().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

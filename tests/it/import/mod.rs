@@ -1,6 +1,7 @@
 //! `helpline import` on the real binary: databases in the shapes of the originals, built from the recorded layouts, with whatever may be odd in them.
 
 mod files;
+mod in_place;
 mod kill;
 mod rooms;
 mod support;
@@ -33,6 +34,22 @@ impl Move {
         Self { original: client.database(&name), folder: TempDir::new().unwrap(), target }
     }
 
+    /// Of which the store has the original's own database.
+    async fn in_place() -> Self {
+        let moved = Self::new(false).await;
+        Self { target: Some(moved.original.clone()), ..moved }
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.name() == self.original.name())
+    }
+
+    /// What is said to import.
+    fn arguments(&self) -> Vec<String> {
+        let from = ["import".to_owned(), "--from".to_owned(), mongo_uri(), "--database".to_owned(), self.original.name().to_owned()];
+        if self.is_in_place() { vec!["import".to_owned(), "--in-place".to_owned()] } else { from.into() }
+    }
+
     /// The variables that name our store.
     fn env(&self) -> Vec<(String, String)> {
         let mut env = vec![("DATA_DIR".to_owned(), self.folder.path().join("data").to_str().unwrap().to_owned())];
@@ -50,7 +67,8 @@ impl Move {
 
     /// Imports, which must succeed, and answers the report.
     async fn import(&self, more: &[&str]) -> String {
-        let done = self.run(&[&["import", "--from", &mongo_uri(), "--database", self.original.name()], more].concat()).await;
+        let arguments = self.arguments();
+        let done = self.run(&[&arguments.iter().map(String::as_str).collect::<Vec<_>>(), more].concat()).await;
         assert_eq!(done.status, 0, "{done:?}");
         done.out
     }

@@ -262,8 +262,7 @@ async fn serves(moved: &Move) {
     timeout(DEADLINE, waits).await.expect("a room that waits comes to the agent");
 }
 
-async fn an_original_goes_on(to_mongodb: bool) {
-    let moved = Move::new(to_mongodb).await;
+pub(super) async fn an_original_goes_on(moved: Move) {
     fixture(&moved).await;
     let dry = moved.import(&["--dry-run"]).await;
     names_what_is_odd(&dry);
@@ -289,10 +288,10 @@ async fn an_original_goes_on(to_mongodb: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_of_document_002_goes_on_in_the_embedded_store() {
-    an_original_goes_on(false).await;
+    an_original_goes_on(Move::new(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_of_document_002_goes_on_on_mongodb() {
-    an_original_goes_on(true).await;
+    an_original_goes_on(Move::new(true).await).await;
 }

@@ -157,8 +157,7 @@ async fn is_as_it_was(moved: &Move) {
     assert_eq!(told(&moved.export(&hex(SESSION, 5)).await).0, ["by text"]);
 }
 
-async fn an_original_goes_on(to_mongodb: bool) {
-    let moved = Move::new(to_mongodb).await;
+pub(super) async fn an_original_goes_on(moved: Move) {
     fixture(&moved).await;
     let dry = moved.import(&["--dry-run"]).await;
     names_what_is_odd(&dry);
@@ -240,12 +239,12 @@ async fn serves(moved: &Move) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_of_document_001_goes_on_in_the_embedded_store() {
-    an_original_goes_on(false).await;
+    an_original_goes_on(Move::new(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_of_document_001_goes_on_on_mongodb() {
-    an_original_goes_on(true).await;
+    an_original_goes_on(Move::new(true).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
