@@ -266,14 +266,4 @@ locked() { sed -n "/^name = \"$1\"$/{n;s/^version = \"\(.*\)\"/\1/p}" Cargo.lock
 
 installed() { sed -n 's/^ *"version": "\(.*\)",/\1/p' "benches/node/node_modules/$1/package.json"; }
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)) && listens "$port"; do :; done
-  echo "$port"
-}
-
-random() { od -An -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
-
 main "$@"

@@ -181,14 +181,4 @@ failed() {
   die "$1 did not start"
 }
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)) && listens "$port"; do :; done
-  echo "$port"
-}
-
-random() { od -An -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
-
 main "$@"

@@ -41,6 +41,19 @@ await_end() {
   return 1
 }
 
+# Whether something listens on a loopback port.
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# A loopback port on which nothing listens now.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)) && listens "$port"; do :; done
+  echo "$port"
+}
+
+# So many random bytes, in hexadecimal digits.
+random() { od -An -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
+
 # A fast linker halves the time from an edit to its test. The same flags in every script, or each would build everything anew.
 if [ -z "${RUSTFLAGS+set}" ] && [ "$(uname -s)" = Linux ] && has cc; then
   for linker in mold lld; do
