@@ -57,22 +57,16 @@ impl Door {
     }
 
     /// The ids of a new session and of the agent who has it.
-    async fn start(&self, visitor: &str) -> anyhow::Result<(String, String)> {
+    pub(crate) async fn start(&self, visitor: &str) -> anyhow::Result<(String, String)> {
         let data = self.post("/api/chat/start-session", json!({ "userId": visitor })).await?;
         let text = |field: &str| data[field].as_str().map(str::to_owned);
         let agent = text("agentId").context("a session has no agent: more agents are needed, see `helpline agent add`")?;
         Ok((text("sessionId").context("a session has no id")?, agent))
     }
 
-    async fn join(&self, side: usize, session: &str, (person, kind): (&str, &str)) -> anyhow::Result<Seat> {
-        let auth = match self.protocol {
-            Protocol::Relay => String::new(),
-            Protocol::Helpline => {
-                let issued = self.post("/api/auth/token", json!({"userId": person, "userType": kind})).await?;
-                json!({ "token": issued["token"] }).to_string()
-            }
-        };
-        let mut wire = Wire::connect(self.addresses[side], &auth).await?;
+    /// A socket of a person of this kind that has joined the session: on side 0 where visitors go, on side 1 where agents do.
+    pub(crate) async fn join(&self, side: usize, session: &str, (person, kind): (&str, &str)) -> anyhow::Result<Seat> {
+        let mut wire = self.connect(side, (person, kind)).await?;
         let join = json!(["join_session", {"sessionId": session, "userId": person, "userType": kind}]);
         wire.send(format!("420{join}").as_bytes()).await?;
         loop {
@@ -83,6 +77,18 @@ impl Door {
                 return Ok(Seat { wire, reach });
             }
         }
+    }
+
+    /// The same that has joined nothing.
+    pub(crate) async fn connect(&self, side: usize, (person, kind): (&str, &str)) -> anyhow::Result<Wire> {
+        let auth = match self.protocol {
+            Protocol::Relay => String::new(),
+            Protocol::Helpline => {
+                let issued = self.post("/api/auth/token", json!({"userId": person, "userType": kind})).await?;
+                json!({ "token": issued["token"] }).to_string()
+            }
+        };
+        Wire::connect(self.addresses[side], &auth).await
     }
 
     /// `data` of a REST call by API key, which must succeed.
