@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
-use helpline::auth::password::Hasher;
-use helpline::domain::desk::{Desk, Filter, Policy, Ports, Reading};
-use helpline::domain::entry::{Body, Content as Said, Draft, Entry};
+use helpline::app;
+use helpline::domain::desk::{Desk, Filter, Reading};
+use helpline::domain::entry::{Body, Content as Said, Draft};
 use helpline::domain::error::Error;
-use helpline::domain::ids::{ClientKey, ConnId, EntryId, SessionId};
-use helpline::domain::ports::{Announce, Audience, Authority, Credential, IssuedToken, SignUp, Signal};
+use helpline::domain::ids::{ClientKey, EntryId, SessionId};
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::session::Status;
 use helpline::domain::store::{Appended, SessionQuery, Store};
-use helpline::domain::time::{Clock, SystemClock, Timestamp};
+use helpline::domain::time::{Clock, SystemClock};
 
 use super::content::{Content, OWN_AGENT, agent, agent_id};
 
@@ -43,16 +42,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(store: Arc<dyn Store>, content: Content) -> Self {
-        let ports = Ports {
-            store: Arc::clone(&store),
-            announce: Arc::new(Nobody),
-            authority: Arc::new(Nobody),
-            passwords: Arc::new(Hasher::default()),
-            clock: Arc::new(SystemClock),
-        };
         let (sessions, messages, long_messages) = (content.sessions.len(), content.messages(), content.long_messages());
         let Content { long, short, rooms, .. } = content;
-        Self { desk: Desk::new(ports, Policy::default()), store, long, short, rooms, sessions, messages, long_messages }
+        Self { desk: app::desk_over(Arc::clone(&store)), store, long, short, rooms, sessions, messages, long_messages }
     }
 
     fn short(&self, n: usize) -> &SessionId {
@@ -227,37 +219,4 @@ fn worked() -> u64 {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
     threads.filter_map(of_thread).filter_map(|line| line.split(' ').next()?.parse::<u64>().ok()).sum()
-}
-
-/// Fan-out where nobody listens, and the judge where nobody shows a credential.
-struct Nobody;
-
-impl Announce for Nobody {
-    fn appended(&self, _: Arc<Entry>) {}
-
-    fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
-
-    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
-}
-
-impl Authority for Nobody {
-    fn verify(&self, _: Realm, _: &Credential, _: Timestamp) -> Result<Principal, Error> {
-        Err(Error::InvalidToken)
-    }
-
-    fn issue(&self, _: &Person, _: Timestamp) -> Result<IssuedToken, Error> {
-        Err(Error::Forbidden)
-    }
-
-    fn visitor_tokens_are_open(&self) -> bool {
-        false
-    }
-
-    fn sign_up(&self) -> SignUp {
-        SignUp::Closed
-    }
-
-    fn anonymous_sockets_are_allowed(&self) -> bool {
-        false
-    }
 }

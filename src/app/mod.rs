@@ -41,7 +41,7 @@ use origins::cors;
 use parts::{Cluster, Opened, authority, cluster, open_store, trust};
 
 pub use crate::import::Origin;
-pub use parts::{Use, back_up, open_desk, take_over};
+pub use parts::{Use, back_up, desk_over, open_desk, take_over};
 
 /// Over what part of `SHUTDOWN_SECONDS` sockets are sent to other nodes.
 const DRAIN_SHARE: f64 = 0.6;

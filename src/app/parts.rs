@@ -43,7 +43,11 @@ const OURS: [&str; 3] = ["helpline.lock", "jwt-secret", "lost+found"];
 /// Whatever keeps the store from opening.
 pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>> {
     // The lock is held while a database is made, and not longer: a server may start beside a command.
-    let Opened { store, .. } = open_store(config, usage).await?;
+    Ok(Arc::new(desk_over(open_store(config, usage).await?.store)))
+}
+
+/// The same over a store that is open already.
+pub fn desk_over(store: Arc<dyn Store>) -> Desk {
     let ports = Ports {
         store,
         announce: Arc::new(Nobody),
@@ -51,7 +55,7 @@ pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>>
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    Ok(Arc::new(Desk::new(ports, Policy::default())))
+    Desk::new(ports, Policy::default())
 }
 
 /// Copies the data folder of the embedded store into a new one, also while a server works in it. Answers the size of the copied database, in bytes, and
