@@ -16,7 +16,7 @@ function median(what, server, figure) {
 const cpu = (server) => median("closed", server, (one) => one.server_cpu_us);
 const speed = (server) => median("closed", server, (one) => one.per_second);
 const p99 = (server, which) => median("open", server, (one) => one[which].p99);
-const memory = (server) => median("idle", server, (one) => one.rss_kib_each);
+const memory = (server, what = "idle") => median(what, server, (one) => one.rss_kib_each);
 const start = (server) => median("start", server, (one) => one.ms.median);
 
 const NAMES = {
@@ -77,6 +77,12 @@ function loops() {
   });
 }
 
+/** What a socket that says nothing takes: P4's, and one that has joined no session. */
+function sockets() {
+  const servers = ["relay", "node-relay", "embedded"];
+  return servers.map((server) => [NAMES[server], shown(memory(server), "KiB"), shown(memory(server, "connected"), "KiB")]);
+}
+
 function print(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   for (const row of rows) {
@@ -89,6 +95,8 @@ const rounds = Math.max(...found.map((one) => one.round));
 print([["Bar", "What", "Measured", "Reference", "Result", "Limit", ""], ...all]);
 console.log(`\nClosed loop, 200 sessions, one message in flight in each; medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}:\n`);
 print([["Server", "CPU a message", "× relay", "Store's CPU", "Generator's CPU", "Messages", "To recipient: p50 / p99 / p99.9", "To ack", "Memory"], ...loops()]);
+console.log("\nMemory of a socket that says nothing:\n");
+print([["Server", "Joined", "Only connected"], ...sockets()]);
 
 const sum = (figure) => found.reduce((total, one) => total + (one[figure] ?? 0), 0);
 const wrong = found.filter((one) => one.wrong.length > 0);

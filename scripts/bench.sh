@@ -18,7 +18,7 @@ RELEASE="$CARGO_TARGET_DIR/release"
 LOAD="$RELEASE/examples/load"
 # The last one is two nodes with a Redis between them, whose sessions have their parties on different nodes.
 SERVERS=(relay node-relay node-mongodb embedded mongodb two-nodes)
-MODES=(closed open idle start)
+MODES=(closed open idle connected start)
 
 main() {
   command="scripts/bench.sh${*:+ $*}"
@@ -46,6 +46,7 @@ main() {
     measure node-mongodb open --rate 300
     for server in relay node-relay embedded; do
       measure "$server" idle --sockets "$sockets"
+      measure "$server" connected --sockets "$sockets"
     done
     for server in relay node-relay node-mongodb embedded; do
       measure_start "$server"
@@ -78,12 +79,12 @@ measure() {
   shift 2
   is_wanted "$server" "$mode" || return 0
   say "round $round of $rounds: $server, $mode${*:+ $*}"
-  if [ "$mode" = idle ]; then
+  case "$mode" in
     # The generator opens a few more first, which it does not count.
-    sessions=$((sockets / 2 + 20))
-  else
-    arguments=(--sessions "$sessions" --seconds "$seconds" --warm-up "$warm_up")
-  fi
+    idle) sessions=$((sockets / 2 + 20)) ;;
+    connected) sessions=0 ;;
+    *) arguments=(--sessions "$sessions" --seconds "$seconds" --warm-up "$warm_up") ;;
+  esac
   start "$server"
   if [ "$protocol" = helpline ]; then
     add_agents "$sessions"

@@ -69,6 +69,14 @@ enum Mode {
         #[arg(long, default_value_t = 2_000)]
         sockets: usize,
     },
+    /// Sockets of visitors that have joined nothing: the same
+    Connected {
+        #[command(flatten)]
+        target: Target,
+        /// How many
+        #[arg(long, default_value_t = 2_000)]
+        sockets: usize,
+    },
     /// From the start of a process to its first answer. It is given PORT, and DATA_DIR, an empty folder
     Start {
         /// How often
@@ -140,7 +148,8 @@ fn measure(mode: &Mode) -> anyhow::Result<Value> {
     match mode {
         Mode::Closed(load) => runtime.block_on(talk(load, Pace::Closed)),
         Mode::Open { load, rate } => runtime.block_on(talk(load, Pace::Open { rate: *rate })),
-        Mode::Idle { target, sockets } => runtime.block_on(idle::measure(target, *sockets)),
+        Mode::Idle { target, sockets } => runtime.block_on(idle::joined(target, *sockets)),
+        Mode::Connected { target, sockets } => runtime.block_on(idle::connected(target, *sockets)),
         Mode::Start { runs, command } => start::measure(*runs, command),
     }
 }
