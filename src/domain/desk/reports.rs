@@ -75,7 +75,18 @@ impl Desk {
         Ok(sessions)
     }
 
-    /// The public part of the figures, for health pages.
+    /// How many sessions of the realm have not ended, and how many there are. Both are counted in an index, since health pages are asked for them
+    /// every few seconds: [`Desk::totals`] looks into every session's log.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_sessions(&self, realm: Realm) -> Result<(u64, u64), Error> {
+        let all = SessionQuery::of(realm, 0);
+        let open = SessionQuery { open_only: true, ..all.clone() };
+        Ok((self.store.list_sessions(&open).await?.total, self.store.list_sessions(&all).await?.total))
+    }
+
+    /// Figures over all sessions of the realm, for dashboards.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -31,22 +31,20 @@ pub(super) async fn root(State(rest): State<Context>, headers: HeaderMap) -> Res
 
 /// `GET /api/health`.
 pub(super) async fn health(State(rest): State<Context>) -> Response {
-    let totals = rest.desk.totals(Realm::Support).await;
-    let (code, condition, database, totals) = match totals {
-        Ok(totals) => (StatusCode::OK, "healthy", "connected", totals),
+    let (code, condition, database, (open, all)) = match rest.desk.count_sessions(Realm::Support).await {
+        Ok(counts) => (StatusCode::OK, "healthy", "connected", counts),
         Err(error) => {
             status::log(&error);
             (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "disconnected", Default::default())
         }
     };
-    let open = totals.waiting + totals.active;
     let data = json!({
         "status": condition,
         "timestamp": rest.desk.now().iso(),
         "uptime": rest.uptime_seconds(),
         "environment": rest.environment,
         "version": VERSION,
-        "services": {"database": database, "sessions": {"active": open, "total": open + totals.ended}},
+        "services": {"database": database, "sessions": {"active": open, "total": all}},
     });
     (code, Json(json!({"success": code == StatusCode::OK, "data": data}))).into_response()
 }
