@@ -70,19 +70,55 @@ pub(super) fn list(conn: &Connection, session: &SessionId, after: u64, limit: u3
     rows::list(conn, sql, params![session.as_str(), bounded(after), limit], rows::entry)
 }
 
-/// Messages after an ordinal.
-pub(super) fn list_messages(conn: &Connection, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
-    let sql = select_entries!("WHERE kind = 'message' AND session = ?1 AND ordinal > ?2 ORDER BY ordinal LIMIT ?3");
-    rows::list(conn, sql, params![session.as_str(), bounded(after), limit], rows::entry)
+/// The last entry before the message with this ordinal that is none, by its number and the count of messages before it; the beginning of the log where
+/// there is none. From there on up to that message, each entry is a message.
+fn last_other(conn: &Connection, session: &SessionId, ordinal: i64) -> Result<(i64, i64), StoreError> {
+    let sql = "SELECT seq, ordinal FROM messages WHERE kind <> 'message' AND session = ?1 AND ordinal < ?2 ORDER BY ordinal DESC, seq DESC LIMIT 1";
+    let other = rows::find(conn, sql, params![session.as_str(), ordinal], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(other.unwrap_or_default())
 }
 
-/// The last message of each session. Notices are passed over in the index of messages, from the end.
+/// Messages after an ordinal: run by run, each of which is one range of the log, so that entries of other kinds cost nothing.
+pub(super) fn list_messages(conn: &Connection, session: &SessionId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let next = "SELECT ordinal FROM messages WHERE kind <> 'message' AND session = ?1 AND ordinal > ?2 ORDER BY ordinal LIMIT 1";
+    // Each statement reads what is stored by then; the ordinal is asked for lest one that is stored in between moves the range.
+    let run = select_entries!("WHERE kind = 'message' AND session = ?1 AND seq > ?2 AND ordinal > ?3 ORDER BY seq LIMIT ?4");
+    let (mut found, mut reached, mut room) = (Vec::new(), bounded(after), i64::from(limit));
+    while room > 0 {
+        let (seq, ordinal) = last_other(conn, session, reached.saturating_add(1))?;
+        let end: Option<i64> = rows::find(conn, next, params![session.as_str(), reached], |row| Ok(row.get(0)?))?;
+        let begin = seq.saturating_add(reached - ordinal);
+        let length = end.map_or(room, |end| room.min(end - reached));
+        found.extend(rows::list(conn, run, params![session.as_str(), begin, reached, length], rows::entry)?);
+        let Some(end) = end else { break };
+        (reached, room) = (end, room - length);
+    }
+    Ok(found)
+}
+
+/// The last message of each session.
 pub(super) fn last_messages(conn: &Connection, sessions: &[SessionId], notices: bool) -> Result<Vec<Option<Entry>>, StoreError> {
+    sessions.iter().map(|session| last_message(conn, session, notices)).collect()
+}
+
+/// The last message: of the last run that has one. Notices are passed over one by one, and entries of other kinds at once.
+fn last_message(conn: &Connection, session: &SessionId, notices: bool) -> Result<Option<Entry>, StoreError> {
     let sql = match notices {
-        true => select_entries!("WHERE kind = 'message' AND session = ?1 ORDER BY ordinal DESC LIMIT 1"),
-        false => select_entries!("WHERE kind = 'message' AND session = ?1 AND author_role <> 'system' ORDER BY ordinal DESC LIMIT 1"),
+        true => select_entries!("WHERE kind = 'message' AND session = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq DESC LIMIT 1"),
+        false => select_entries!(
+            "WHERE kind = 'message' AND session = ?1 AND seq > ?2 AND seq <= ?3 AND author_role <> 'system' ORDER BY seq DESC LIMIT 1"
+        ),
     };
-    sessions.iter().map(|session| rows::find(conn, sql, [session.as_str()], rows::entry)).collect()
+    let mut upto = i64::MAX;
+    loop {
+        let (seq, ordinal) = last_other(conn, session, upto)?;
+        let end = seq.saturating_add(upto - ordinal);
+        let found = rows::find(conn, sql, params![session.as_str(), seq, end], rows::entry)?;
+        if found.is_some() || ordinal == 0 {
+            return Ok(found);
+        }
+        upto = ordinal;
+    }
 }
 
 /// The message, or `None`.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::domain::error::StoreError;
 
 /// Step n leads from version n to n + 1. A released step is never edited: databases exist that took it.
-const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES, LISTS, TOGETHER];
+const STEPS: &[&str] = &[FIRST, SECOND, ATTENDED, ACCOUNTS, ROOMS, ATTACHMENTS, PRESENCES, LISTS, TOGETHER, RUNS];
 
 /// Each entry carries the whole head after it, so that an append reads one row and writes one.
 ///
@@ -238,6 +238,13 @@ CREATE INDEX sessions_kind_updated_by_status ON sessions (kind, status, updated_
 CREATE INDEX sessions_kind_updated_of_agent ON sessions (kind, agent_id, status, updated_at, id) WHERE agent_id IS NOT NULL;
 CREATE INDEX sessions_kind_updated_open ON sessions (kind, updated_at, id) WHERE status IN ('waiting', 'pending', 'active');
 CREATE INDEX sessions_kind_updated_spoken ON sessions (kind, updated_at, id) WHERE spoken = 1;
+";
+
+/// Messages are found by their ordinals without an index that each of them is in: in a run of messages number and ordinal grow together, and where runs
+/// begin and end is known from the few entries of other kinds.
+const RUNS: &str = "
+CREATE INDEX messages_others ON messages (session, ordinal, seq) WHERE kind <> 'message';
+DROP INDEX messages_ordinal;
 ";
 
 /// Makes the connection the durable writer of a database with the present tables.

@@ -57,6 +57,11 @@ pub(super) async fn fill(store: &Arc<dyn Store>, many: usize) -> Filled {
     for n in 0..many {
         stored(&**store, keyed(&waiting[0].id, "more", &format!("k{n}"))).await;
     }
+    // A page of messages that has many entries between two of them.
+    for _ in 0..many {
+        stored(&**store, draft(&waiting[0].id, Content::Assigned(assignee(1).into()))).await;
+    }
+    stored(&**store, keyed(&waiting[0].id, "last", "last")).await;
     let account = Account { role: Role::Agent, ..named("ann@example.org", "ann") };
     assert!(store.insert_account(&account).await.unwrap());
     store.insert_login(&login("l", &account.id, 0, 9)).await.unwrap();
