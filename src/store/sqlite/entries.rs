@@ -19,7 +19,11 @@ pub(super) fn append(conn: &Connection, draft: &Draft) -> Result<Appended, Store
     match insert(conn, &entry) {
         Ok(()) => Ok(Appended::Stored(entry)),
         Err(refused @ StoreError::Conflict(_)) => find_stored(conn, draft)?.ok_or(refused),
-        Err(error) => Err(error),
+        Err(error) => {
+            // A database that fails otherwise may leave half of the row behind; so nothing of the writer's group is kept.
+            let _ = conn.execute_batch("ROLLBACK");
+            Err(error)
+        }
     }
 }
 

@@ -133,7 +133,7 @@ impl Store for Sqlite {
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, StoreError> {
-        self.writer.run(move |conn| entries::append(conn, &draft)).await
+        self.writer.run_single(move |conn| entries::append(conn, &draft)).await
     }
 
     async fn append_all(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {

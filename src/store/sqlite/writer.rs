@@ -35,20 +35,37 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answered) = pending(work);
+        self.wait_for(pending(work, false)).await
+    }
+
+    /// As [`Writer::run`], for work that writes with one statement at most and fails before it or in it. SQLite undoes a statement that it refuses,
+    /// so this saves a savepoint, which would cost a copy of each page that the work changes. Where such work fails after all with something
+    /// written, nothing of its group is stored.
+    pub(super) async fn run_single<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.wait_for(pending(work, true)).await
+    }
+
+    async fn wait_for<T>(&self, (job, answered): (Box<dyn Job>, Answered<T>)) -> Result<T, StoreError> {
         self.jobs.send(job).await.map_err(stopped)?;
         answered.await.map_err(stopped)?
     }
 }
 
+/// Where the answer to a job will be.
+type Answered<T> = oneshot::Receiver<Result<T, StoreError>>;
+
 /// A job that does this work, and where its answer will be.
-fn pending<T, F>(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+fn pending<T, F>(work: F, is_single: bool) -> (Box<dyn Job>, Answered<T>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
 {
     let (answer, answered) = oneshot::channel();
-    (Box::new(Pending { work: Some(work), result: None, answer }), answered)
+    (Box::new(Pending { work: Some(work), is_single, result: None, answer }), answered)
 }
 
 fn stopped<E>(_gone: E) -> StoreError {
@@ -60,12 +77,16 @@ trait Job: Send {
     /// Does the work; answers whether its writes are to be kept.
     fn run(&mut self, conn: &Connection) -> bool;
 
+    /// Whether it writes with one statement at most, which undoes itself where it fails.
+    fn is_single(&self) -> bool;
+
     /// Tells the caller, who may be gone, given what became of the group.
     fn answer(self: Box<Self>, committed: &Result<(), String>);
 }
 
 struct Pending<T, F> {
     work: Option<F>,
+    is_single: bool,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -78,6 +99,10 @@ where
     fn run(&mut self, conn: &Connection) -> bool {
         self.result = self.work.take().map(|work| work(conn));
         matches!(self.result, Some(Ok(_)))
+    }
+
+    fn is_single(&self) -> bool {
+        self.is_single
     }
 
     fn answer(self: Box<Self>, committed: &Result<(), String>) {
@@ -117,18 +142,31 @@ fn commit(conn: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), String> {
     abandon(conn);
     execute(conn, "BEGIN IMMEDIATE")?;
     for job in group {
-        execute(conn, "SAVEPOINT job")?;
-        let kept = catch_unwind(AssertUnwindSafe(|| job.run(conn))).unwrap_or(false);
-        if conn.is_autocommit() {
-            // SQLite itself rolls the whole transaction back on some errors, such as a full disk.
-            return Err("the write's group was rolled back".into());
+        if job.is_single() {
+            run_bare(conn, job.as_mut())?;
+        } else {
+            execute(conn, "SAVEPOINT job")?;
+            if !run(conn, job.as_mut())? {
+                execute(conn, "ROLLBACK TO job")?;
+            }
+            execute(conn, "RELEASE job")?;
         }
-        if !kept {
-            execute(conn, "ROLLBACK TO job")?;
-        }
-        execute(conn, "RELEASE job")?;
     }
     execute(conn, "COMMIT")
+}
+
+/// Runs a job of one statement at most without a savepoint.
+fn run_bare(conn: &Connection, job: &mut dyn Job) -> Result<(), String> {
+    let before = conn.total_changes();
+    let kept = run(conn, job)?;
+    if kept || conn.total_changes() == before { Ok(()) } else { Err("a write failed with something written".into()) }
+}
+
+/// Runs a job; answers whether its writes are to be kept. An error where the group cannot go on.
+fn run(conn: &Connection, job: &mut dyn Job) -> Result<bool, String> {
+    let kept = catch_unwind(AssertUnwindSafe(|| job.run(conn))).unwrap_or(false);
+    // SQLite itself rolls the whole transaction back on some errors, such as a full disk.
+    if conn.is_autocommit() { Err("the write's group was rolled back".into()) } else { Ok(kept) }
 }
 
 /// Ends a transaction that a failed group left open. A failure here shows at the next `BEGIN`.
@@ -156,6 +194,14 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)").unwrap();
         conn
+    }
+
+    fn pending<T, F>(work: F) -> (Box<dyn Job>, Answered<T>)
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Answer<T> + Send + 'static,
+    {
+        super::pending(work, false)
     }
 
     fn insert(n: i64) -> impl FnOnce(&Connection) -> Answer<()> + Send + 'static {
@@ -194,6 +240,41 @@ mod tests {
         assert!(matches!(next(), Err(StoreError::Unavailable(_))));
         assert!(next().is_ok());
         assert_eq!(count(&conn), 2);
+    }
+
+    #[test]
+    fn a_job_of_one_statement_that_is_refused_or_panics_does_not_undo_its_neighbours() {
+        let conn = database();
+        let refused = |conn: &Connection| insert(1)(conn);
+        let panicked = |_: &Connection| -> Answer<()> { panic!("a job's panic, wanted by the test") };
+        let (jobs, mut answers): (Vec<_>, Vec<_>) = [
+            super::pending(insert(1), true),
+            super::pending(refused, true),
+            super::pending(panicked, true),
+            super::pending(insert(2), true),
+        ]
+        .into_iter()
+        .unzip();
+        settle(&conn, jobs);
+        let mut next = || answers.remove(0).try_recv().unwrap();
+        assert!(next().is_ok());
+        assert!(matches!(next(), Err(StoreError::Conflict(_))));
+        assert!(matches!(next(), Err(StoreError::Unavailable(_))));
+        assert!(next().is_ok());
+        assert_eq!(count(&conn), 2);
+    }
+
+    #[test]
+    fn a_job_without_a_savepoint_that_fails_after_it_wrote_leaves_nothing_of_its_group() {
+        for panics in [false, true] {
+            let conn = database();
+            let (before, mut told_before) = super::pending(insert(1), true);
+            let (culprit, mut told_culprit) = super::pending(err_then_panic(2, panics), true);
+            settle(&conn, vec![before, culprit]);
+            assert!(matches!(told_before.try_recv().unwrap(), Err(StoreError::Unavailable(_))));
+            assert!(told_culprit.try_recv().unwrap().is_err());
+            assert_eq!((count(&conn), conn.is_autocommit()), (0, true));
+        }
     }
 
     #[test]
