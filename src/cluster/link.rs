@@ -95,6 +95,29 @@ impl Link {
         published.is_ok()
     }
 
+    /// Publishes messages on their channels, in this order and with one wait for all answers, unless Redis is away. Answers which of them were
+    /// published for certain.
+    pub(super) async fn publish_all(&self, messages: Vec<(String, String)>) -> Vec<bool> {
+        let mut are_published = vec![false; messages.len()];
+        if messages.is_empty() || !self.is_up() {
+            return are_published;
+        }
+        let pipeline = self.client.to_client().pipeline();
+        for (channel, message) in messages {
+            // Only put there: what becomes of it is told below.
+            let _ = pipeline.publish::<(), _, _>(channel, message).await;
+        }
+        for (is_published, answer) in are_published.iter_mut().zip(pipeline.try_all::<()>().await) {
+            match answer {
+                Ok(()) => *is_published = true,
+                Err(error) => tracing::debug!(%error, "a word was not said"),
+            }
+        }
+        let count = are_published.iter().filter(|is_published| **is_published).count();
+        self.traffic.said.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+        are_published
+    }
+
     /// Subscribes soon, and again whenever Redis is back.
     pub(super) fn subscribe(&self, channel: &str) {
         self.wish(Wish::Subscribe(channel.into()));

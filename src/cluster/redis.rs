@@ -21,6 +21,9 @@ const VERSION: &str = "2";
 /// How many words may wait to be said. What does not fit is healed.
 const WAITING: usize = 10_000;
 
+/// How many words are said at once, with one write to Redis and one wait for its answers.
+const TURN: usize = 256;
+
 /// What the task that speaks is to say.
 enum Word {
     /// This is stored.
@@ -107,58 +110,103 @@ impl SessionBus for RedisBus {
 
 #[allow(clippy::disallowed_methods, reason = "the task ends with the bus, whose channel it empties")]
 fn start(link: &Arc<Link>, names: &Names, node: Arc<str>, to_say: mpsc::Receiver<Word>) {
-    tokio::spawn(say(Arc::clone(link), names.clone(), node, to_say));
+    let speaker = Speaker { link: Arc::clone(link), names: names.clone(), node, unsaid: HashMap::new(), unheard: VecDeque::new() };
+    tokio::spawn(speaker.work(to_say));
 }
 
-/// Says what is stored. What that fails for is said soon: a node that was back earlier believes to hear everything.
-async fn say(link: Arc<Link>, names: Names, node: Arc<str>, mut words: mpsc::Receiver<Word>) {
-    let (mut unsaid, mut unheard, mut again) = (HashMap::<SessionId, u64>::new(), VecDeque::<String>::new(), interval(AGAIN));
-    loop {
-        tokio::select! {
-            word = words.recv() => match word {
-                Some(Word::Stored(entry)) => {
-                    let is_said = match unsaid.is_empty().then(|| said::written(&entry)).flatten() {
-                        Some(words) => {
-                            let channel = format!("{}{}", names.sessions, entry.session);
-                            link.publish(&channel, format!("{VERSION} {node} {words}")).await
-                        }
-                        None => false,
-                    };
-                    if !is_said && unsaid.len() < WAITING {
-                        let last = unsaid.entry(entry.session.clone()).or_default();
-                        *last = entry.seq().max(*last);
-                    } else if !is_said {
-                        link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                Some(Word::Asked(command)) => {
-                    let said = format!("{VERSION} {node} {}", written(&command));
-                    // Whoever is summoned is so later; the rest is of no use then.
-                    let may_wait = matches!(command, Command::Summon { .. }) && unheard.len() < WAITING;
-                    if !unheard.is_empty() || !link.publish(&names.commands, said.clone()).await {
-                        if may_wait {
-                            unheard.push_back(said);
-                        } else {
-                            link.traffic.unsaid.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                }
-                None => return,
-            },
-            _ = again.tick() => {}
-        }
-        while let Some(said) = unheard.front() {
-            if !link.publish(&names.commands, said.clone()).await {
-                break;
+/// Who says things to the other nodes, and what could not be said yet.
+struct Speaker {
+    link: Arc<Link>,
+    names: Names,
+    node: Arc<str>,
+    /// Sessions of whose entries the others have not heard, with the last number.
+    unsaid: HashMap<SessionId, u64>,
+    /// Commands that are of use later, too.
+    unheard: VecDeque<Command>,
+}
+
+impl Speaker {
+    /// Says what is stored, in each turn all that waits. What that fails for is said soon: a node that was back earlier believes to hear everything.
+    async fn work(mut self, mut words: mpsc::Receiver<Word>) {
+        let (mut turn, mut again) = (Vec::new(), interval(AGAIN));
+        loop {
+            tokio::select! {
+                taken = words.recv_many(&mut turn, TURN) => if taken == 0 { return },
+                _ = again.tick() => {}
             }
-            unheard.pop_front();
-        }
-        while let Some((session, seq)) = unsaid.iter().next().map(|(session, seq)| (session.clone(), *seq)) {
-            if !link.publish(&format!("{}{session}", names.sessions), format!("{VERSION} {node} {seq}")).await {
-                break;
+            self.say(turn.drain(..)).await;
+            if !self.unheard.is_empty() || !self.unsaid.is_empty() {
+                self.catch_up().await;
             }
-            unsaid.remove(&session);
         }
+    }
+
+    async fn say(&mut self, words: impl Iterator<Item = Word>) {
+        let (mut tried, mut messages) = (Vec::new(), Vec::new());
+        for word in words {
+            match &word {
+                Word::Stored(entry) if self.unsaid.is_empty() => {
+                    messages.push(self.of_session(&entry.session, &said::written(entry).unwrap_or_else(|| entry.seq().to_string())));
+                }
+                Word::Asked(command) if self.unheard.is_empty() => messages.push(self.of_command(command)),
+                Word::Stored(_) | Word::Asked(_) => {
+                    self.keep(word);
+                    continue;
+                }
+            }
+            tried.push(word);
+        }
+        for (word, is_said) in tried.into_iter().zip(self.link.publish_all(messages).await) {
+            if !is_said {
+                self.keep(word);
+            }
+        }
+    }
+
+    /// Keeps what could not be said, as far as that is of use later.
+    fn keep(&mut self, word: Word) {
+        match word {
+            Word::Stored(entry) if self.unsaid.len() < WAITING => {
+                let last = self.unsaid.entry(entry.session.clone()).or_default();
+                *last = entry.seq().max(*last);
+            }
+            // Whoever is summoned is so later; the rest is of no use then.
+            Word::Asked(command @ Command::Summon { .. }) if self.unheard.len() < WAITING => self.unheard.push_back(command),
+            Word::Stored(_) | Word::Asked(_) => drop(self.link.traffic.unsaid.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// Says what could not be said, until Redis fails.
+    async fn catch_up(&mut self) {
+        while !self.unheard.is_empty() {
+            let messages = self.unheard.iter().take(TURN).map(|command| self.of_command(command)).collect();
+            let are_said = self.link.publish_all(messages).await;
+            let mut next = are_said.iter();
+            self.unheard.retain(|_| next.next() != Some(&true));
+            if are_said.contains(&false) {
+                return;
+            }
+        }
+        while !self.unsaid.is_empty() {
+            let some: Vec<SessionId> = self.unsaid.keys().take(TURN).cloned().collect();
+            let number = |session| self.unsaid.get(session).map(u64::to_string).unwrap_or_default();
+            let messages = some.iter().map(|session| self.of_session(session, &number(session))).collect();
+            let are_said = self.link.publish_all(messages).await;
+            for (session, _) in some.iter().zip(&are_said).filter(|(_, is_said)| **is_said) {
+                self.unsaid.remove(session);
+            }
+            if are_said.contains(&false) {
+                return;
+            }
+        }
+    }
+
+    fn of_session(&self, session: &SessionId, words: &str) -> (String, String) {
+        (format!("{}{session}", self.names.sessions), format!("{VERSION} {} {words}", self.node))
+    }
+
+    fn of_command(&self, command: &Command) -> (String, String) {
+        (self.names.commands.to_string(), format!("{VERSION} {} {}", self.node, written(command)))
     }
 }
 
