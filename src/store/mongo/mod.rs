@@ -8,6 +8,7 @@ mod fates;
 mod commit;
 mod bulk;
 mod heads;
+mod lookups;
 mod agents;
 mod attachments;
 mod accounts;
@@ -40,6 +41,7 @@ use crate::domain::topic::Reassignment;
 use attachments::Shelf;
 use commit::Committer;
 use entries::Log;
+use lookups::Lookups;
 use presence::Attendance;
 
 pub use open::{open, open_with};
@@ -56,7 +58,7 @@ const BULK_LIMIT: Duration = Duration::from_secs(60);
 /// How many questions of one operation are under way at once.
 const AT_ONCE: usize = 16;
 
-/// The store on MongoDB. Dropping it ends its background task.
+/// The store on MongoDB. Dropping it ends its background tasks.
 pub struct Mongo {
     database: Database,
     sessions: Collection<Document>,
@@ -68,6 +70,7 @@ pub struct Mongo {
     attendance: Attendance,
     meta: Collection<Document>,
     log: Log,
+    lookups: Lookups,
     committer: Committer,
 }
 
@@ -88,7 +91,7 @@ impl Store for Mongo {
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        limited("find_session", sessions::find(&self.sessions, id)).await
+        limited("find_session", self.lookups.find(id)).await
     }
 
     async fn list_waiting(&self, realm: Realm, limit: u32) -> Result<Vec<Session>, StoreError> {

@@ -14,6 +14,7 @@ use crate::domain::error::StoreError;
 use super::attachments::Shelf;
 use super::commit::Committer;
 use super::entries::{self, Log, SESSION_SEQ};
+use super::lookups::Lookups;
 use super::presence::Attendance;
 use super::{Mongo, accounts, agents, logins, sessions, within};
 
@@ -61,6 +62,7 @@ pub async fn open_with(uri: &str, database: Option<&str>, adjust: impl FnOnce(&m
         log.prepare().await?;
         Ok(Mongo {
             database,
+            lookups: Lookups::start(&sessions),
             sessions,
             agents,
             accounts,

@@ -58,6 +58,8 @@ macro_rules! contract_suite {
             last::last_messages_pass_over_what_is_none,
             last::a_message_keeps_its_first_reading,
             sessions::one_of_50_inserts_of_a_visitor_is_created,
+            sessions::look_ups_at_the_same_time_get_each_its_own_session,
+            sessions::a_look_up_answers_what_was_written_before_it,
             sessions::finish_frees_the_open_key_and_answers_the_old_document_once,
             sessions::claim_needs_a_waiting_session,
             sessions::waiting_sessions_are_listed_oldest_first,

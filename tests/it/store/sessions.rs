@@ -25,6 +25,42 @@ pub(super) async fn one_of_50_inserts_of_a_visitor_is_created(store: Arc<dyn Sto
     opened(&*store, "v2", 0).await;
 }
 
+pub(super) async fn look_ups_at_the_same_time_get_each_its_own_session(store: Arc<dyn Store>) {
+    let mut sessions = Vec::new();
+    for n in 0..20 {
+        sessions.push(opened(&*store, &format!("v{n}"), n).await);
+    }
+    let look_ups = (0..300).map(|n| {
+        let (store, expected) = (store.clone(), sessions.get(n % 25).cloned());
+        async move {
+            let id = expected.as_ref().map_or_else(SessionId::random, |s| s.id.clone());
+            assert_eq!(store.find_session(&id).await.unwrap(), expected, "{n}");
+        }
+    });
+    all(look_ups).await;
+}
+
+pub(super) async fn a_look_up_answers_what_was_written_before_it(store: Arc<dyn Store>) {
+    let session = opened(&*store, "v1", 0).await;
+    let noise = all((0..50).map(|_| {
+        let (store, id) = (store.clone(), session.id.clone());
+        async move {
+            for _ in 0..10 {
+                store.find_session(&id).await.unwrap();
+            }
+        }
+    }));
+    let writes = async {
+        for n in 0..20 {
+            let from = &assignee(n);
+            store.reassign_session(&session.id, n.into(), &to(from), at(n.into())).await.unwrap().unwrap();
+            let seen = store.find_session(&session.id).await.unwrap().unwrap();
+            assert_eq!((seen.assignment, seen.agent.map(|a| a.id)), (u64::from(n) + 1, Some(from.id.clone())));
+        }
+    };
+    tokio::join!(noise, writes);
+}
+
 pub(super) async fn finish_frees_the_open_key_and_answers_the_old_document_once(store: Arc<dyn Store>) {
     let session = opened(&*store, "v1", 0).await;
     let active = store.reassign_session(&session.id, 0, &to(&assignee(1)), at(1)).await.unwrap().unwrap();
