@@ -11,7 +11,7 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// ISO-8601 with milliseconds and `Z`, as JavaScript's `toISOString`. Moments outside the calendar's range show as 1970.
     pub fn iso(self) -> String {
-        self.calendar().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+        format!("{:.3}", self.calendar())
     }
 
     /// Reads ISO-8601, a date alone too; without a zone it is in UTC. `None` for all else.
