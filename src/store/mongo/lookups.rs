@@ -84,7 +84,7 @@ async fn answer(sessions: &Collection<Document>, asked: impl Iterator<Item = Ask
     let outcome = within(LIMIT, "find_session", read(sessions, ids)).await;
     let mut tell = |session: &SessionId, found: &Found| {
         for answer in waiting.remove(session).unwrap_or_default() {
-            let _ = answer.send(found.as_ref().map(Clone::clone).map_err(again));
+            let _ = answer.send(again(found));
         }
     };
     for document in outcome.iter().flatten() {
@@ -95,7 +95,7 @@ async fn answer(sessions: &Collection<Document>, asked: impl Iterator<Item = Ask
     // Whoever is left has no document, or nobody knows.
     let rest = outcome.map(|_| None);
     for answer in waiting.into_values().flatten() {
-        let _ = answer.send(rest.as_ref().map(Clone::clone).map_err(again));
+        let _ = answer.send(again(&rest));
     }
 }
 
@@ -105,11 +105,12 @@ async fn read(sessions: &Collection<Document>, mut ids: Vec<Bson>) -> Result<Vec
     Ok(sessions.find(filter).batch_size(MOST).await?.try_collect().await?)
 }
 
-/// The error once more, for another caller.
-fn again(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Timeout(what) => StoreError::Timeout(what),
-        StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
-        other => StoreError::Unavailable(other.to_string().into()),
+/// The answer once more, for another caller.
+fn again(found: &Found) -> Found {
+    match found {
+        Ok(session) => Ok(session.clone()),
+        Err(StoreError::Timeout(what)) => Err(StoreError::Timeout(what)),
+        Err(StoreError::Corrupt(what)) => Err(StoreError::Corrupt(what.clone())),
+        Err(other) => Err(StoreError::Unavailable(other.to_string().into())),
     }
 }

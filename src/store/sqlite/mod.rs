@@ -19,6 +19,7 @@ mod errors;
 mod rows;
 mod open;
 mod schema;
+mod steps;
 
 mod readers;
 mod writer;
