@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures_util::{FutureExt, TryStreamExt};
@@ -13,7 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::documents::{id, to_session};
 use super::reader::Reader;
-use super::within;
+use super::{LIMIT, within};
 use crate::domain::error::StoreError;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
@@ -26,9 +25,6 @@ const MOST: u32 = 200;
 
 /// How many look-ups may wait; callers beyond wait for room.
 const WAITING: usize = 4096;
-
-/// How long a question may take. Shorter than an operation's limit, so that those who wait behind it still get an answer.
-const LIMIT: Duration = Duration::from_secs(3);
 
 type Found = Result<Option<Session>, StoreError>;
 
@@ -105,7 +101,7 @@ async fn read(sessions: &Collection<Document>, mut ids: Vec<Bson>) -> Result<Vec
     Ok(sessions.find(filter).batch_size(MOST).await?.try_collect().await?)
 }
 
-/// The answer once more, for another caller.
+/// What was found, or went wrong, for another caller.
 fn again(found: &Found) -> Found {
     match found {
         Ok(session) => Ok(session.clone()),
