@@ -15,10 +15,11 @@ pub struct FirstAdmin {
     pub password: Secret,
 }
 
-/// Who may sign up: in development anybody, in production the first alone, unless it is said.
-pub(super) fn sign_up(reader: &mut Reader<'_>, mode: Mode) -> SignUp {
+/// Who may sign up unless it is said: in development anybody; in production the first alone, and nobody where whoever answers in the contract would
+/// answer visitors of others too, which are served beside it.
+pub(super) fn sign_up(reader: &mut Reader<'_>, mode: Mode, reaches_others: bool) -> SignUp {
     if mode == Mode::Production && reader.given(&vars::ADMIN_SIGNUP).is_none() {
-        return SignUp::First;
+        return if reaches_others { SignUp::Closed } else { SignUp::First };
     }
     choice(reader, &vars::ADMIN_SIGNUP, &[("open", SignUp::Open), ("first", SignUp::First), ("closed", SignUp::Closed)])
 }

@@ -192,20 +192,23 @@ impl Config {
         let mode = mode(r);
         let store = backends::store(r, mode);
         let admin_password = admins::password(r, mode);
+        let mounts = mounts::mounts(r);
+        let contracts = choice(r, &vars::CROSS_CONTRACT, &[("on", Contracts::Together), ("off", Contracts::Apart)]);
+        let reaches_others = contracts == Contracts::Together && mounts.iter().any(|m| !m.realm.lets_agents_sign_up());
         let config = Self {
             mode,
             host: host(r, mode),
             port: r.number(&vars::PORT, 0..=65_535),
             shutdown: Duration::from_secs(r.number(&vars::SHUTDOWN_SECONDS, 0..=600)),
-            mounts: mounts::mounts(r),
-            contracts: choice(r, &vars::CROSS_CONTRACT, &[("on", Contracts::Together), ("off", Contracts::Apart)]),
+            mounts,
+            contracts,
             socket_io_client_dir: r.text(&vars::SOCKET_IO_CLIENT_DIR).into(),
             origins: origins(r, mode),
             jwt_secret: jwt_secret(r, mode),
             api_key: api_key(r, mode),
             visitor_tokens_open: choice(r, &vars::VISITOR_TOKENS, &[("open", true), ("key", false)]),
             allow_anonymous: r.parsed(&vars::ALLOW_ANONYMOUS, values::truth).unwrap_or_default(),
-            sign_up: admins::sign_up(r, mode),
+            sign_up: admins::sign_up(r, mode, reaches_others),
             first_admin: admins::first(r, admin_password.as_ref()),
             admin_password,
             notification_url: r.parsed(&vars::ADMIN_NOTIFICATION_URL, values::web_address).map(Secret::new),
@@ -232,13 +235,8 @@ impl Config {
             open.push(format!(
                 "peers in {near} get tokens of agents and systems without the API key and are not counted by limits (TRUSTED_NETWORKS)"
             ));
-            let served: Vec<Realm> = self.mounts.iter().map(|m| m.realm).collect();
-            if served.iter().any(|r| r.admits_guests()) {
-                let all = self.contracts == Contracts::Together;
-                let mut answered: Vec<&str> = served.into_iter().filter(|r| all || r.admits_guests()).map(Realm::name).collect();
-                answered.dedup();
-                let why = if all { "TRUSTED_NETWORKS, CROSS_CONTRACT" } else { "TRUSTED_NETWORKS" };
-                open.push(format!("they answer visitors of {} without a credential ({why})", answered.join(" and ")));
+            if let Some(answered) = self.answered_by(Realm::admits_guests) {
+                open.push(format!("they answer visitors of {answered} without a credential (TRUSTED_NETWORKS)"));
             }
             if self.allow_anonymous {
                 open.push("they open sockets without a credential and act there for anybody (ALLOW_ANONYMOUS)".to_owned());
@@ -247,14 +245,28 @@ impl Config {
         if self.visitor_tokens_open {
             open.push("anybody may get a token for any visitor's id (VISITOR_TOKENS)".to_owned());
         }
-        if self.sign_up == SignUp::Open && self.mounts.iter().any(|m| m.realm.lets_agents_sign_up()) {
-            let contracts = Realm::ALL.into_iter().filter(|r| r.lets_agents_sign_up()).map(Realm::name).collect::<Vec<_>>().join(", ");
-            open.push(format!("anybody may sign up as somebody who answers in {contracts} (ADMIN_SIGNUP)"));
+        let who = match self.sign_up {
+            SignUp::Open => Some("anybody may sign up as somebody"),
+            SignUp::First => Some("the first who signs up is somebody"),
+            SignUp::Closed => None,
+        };
+        if let (Some(who), Some(answered)) = (who, self.answered_by(Realm::lets_agents_sign_up)) {
+            open.push(format!("{who} who answers in {answered} (ADMIN_SIGNUP)"));
         }
         if self.origins.any {
             open.push("web pages of any origin may call (CORS_ORIGIN)".to_owned());
         }
         (!open.is_empty()).then(|| format!("open in {}: {}", self.mode.name(), open.join("; ")))
+    }
+
+    /// The contracts whose visitors are answered by those who answer in such a one, as far as it is served; `None` where none is.
+    fn answered_by(&self, such: fn(Realm) -> bool) -> Option<String> {
+        let served = |r: &Realm| self.mounts.iter().any(|m| m.realm == *r);
+        let (their, others): (Vec<Realm>, Vec<Realm>) = Realm::ALL.into_iter().filter(served).partition(|r| such(*r));
+        let others = if self.contracts == Contracts::Together { others } else { Vec::new() };
+        let named = |realms: &[Realm]| realms.iter().map(|r| r.name()).collect::<Vec<_>>().join(" and ");
+        let more = if others.is_empty() { String::new() } else { format!(" (and by CROSS_CONTRACT {})", named(&others)) };
+        (!their.is_empty()).then(|| named(&their) + &more)
     }
 
     fn warn_of_odd_sets(&self, reader: &mut Reader<'_>) {

@@ -149,7 +149,7 @@ variables! {
     "Accounts that answer visitors" {
         ADMIN_SIGNUP: Var {
             default: "open",
-            meaning: "who may sign up in widget: open is anybody, first is anybody while there is no account (so in production), closed nobody",
+            meaning: "who may sign up in widget: open is anybody, first is anybody while there is no account, closed nobody (so in production: first, closed beside other contracts)",
             expected: "open, first or closed",
             example: "closed",
             ..PLAIN

@@ -167,9 +167,11 @@ impl Session {
         std::iter::once(self.visitor.clone()).chain(self.agent.as_ref().map(Assignee::person)).collect()
     }
 
-    /// Whether the person is one of those who take part, whatever part it plays by now.
+    /// Whether the person is one of those who take part. Who has an account with logins is the same whatever part it plays by now; elsewhere
+    /// anybody may come as a visitor by the id of an agent.
     pub fn has(&self, person: &Person) -> bool {
-        self.participants.iter().any(|p| p.realm == person.realm && p.id == person.id)
+        let is_same = |p: &Person| p.realm.keeps_logins() || p.role.answers() == person.role.answers();
+        self.participants.iter().any(|p| p.realm == person.realm && p.id == person.id && is_same(p))
     }
 
     /// What changes when this agent answers it, or nobody does any more. Who answered takes part no longer, unless he opened it. An agent whose

@@ -63,7 +63,10 @@ fn production_is_closed_by_default() {
     let config = good(&production(&[]));
     assert_eq!(config.host.to_string(), "0.0.0.0");
     assert!(config.trusted_networks.is_empty());
-    assert_eq!(config.sign_up, SignUp::First);
+    assert_eq!(config.sign_up, SignUp::Closed, "such an account would answer the visitors of all contracts");
+    for alone in [("MOUNTS", "widget@/"), ("CROSS_CONTRACT", "off")] {
+        assert_eq!(good(&production(&[alone])).sign_up, SignUp::First, "{alone:?}");
+    }
     assert_eq!(good(&production(&[("HOST", "127.0.0.1")])).host.to_string(), "127.0.0.1");
 }
 
@@ -326,7 +329,13 @@ fn what_is_open_is_said_and_nothing_else() {
     let closed = production(&[("VISITOR_TOKENS", "key"), ("API_KEY", STRONG)]);
     assert_eq!(good(&closed).open_acts(), None);
     let open = |more: &[(&str, &str)]| good(&[&closed, more].concat()).open_acts().unwrap_or_default();
-    assert!(open(&[("ADMIN_SIGNUP", "open")]).contains("anybody may sign up as somebody who answers in widget (ADMIN_SIGNUP)"));
+    let alone = [("ADMIN_SIGNUP", "open"), ("CROSS_CONTRACT", "off")];
+    assert!(open(&alone).contains("anybody may sign up as somebody who answers in widget (ADMIN_SIGNUP)"));
+    let first = open(&[("ADMIN_SIGNUP", "first"), ("MOUNTS", "support@/,widget@/widget")]);
+    assert!(
+        first.contains("the first who signs up is somebody who answers in widget (and by CROSS_CONTRACT support) (ADMIN_SIGNUP)"),
+        "{first}"
+    );
     assert_eq!(open(&[("ADMIN_SIGNUP", "open"), ("MOUNTS", "support@/")]), "", "nobody can sign up where no contract has accounts");
     assert_eq!(open(&[("ADMIN_SIGNUP", "closed")]), "");
     assert!(warnings(&production(&[("VISITOR_TOKENS", "key")])).contains("without API_KEY"));

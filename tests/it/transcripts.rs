@@ -110,6 +110,7 @@ transcripts! {
     crossing:
     apart,
     handed_over,
+    kept_out,
     operators_rooms,
     operators_support,
     operators_widget,

@@ -187,7 +187,7 @@ impl Seat {
         (person, id): (Person, &SessionId),
         welcome: Welcome,
     ) -> Result<Joined, Error> {
-        let session = desk.join(&self.who, &person, id).await?.session;
+        let session = desk.join(&self.who, &person, id).await?;
         let person = session.introduce(person);
         let Welcome { start, history, greeting } = welcome;
         let joined = line.join(Admission { session, start, history, pages: Vec::new(), greeting }).await?;

@@ -130,7 +130,7 @@ pub(super) fn stats(agents: &[Agent]) -> Value {
 
 /// The operator who did this, if it was one.
 pub(super) fn operator_id(entry: &Entry) -> Option<&str> {
-    (entry.author.role == Role::Agent).then_some(&*entry.author.id)
+    entry.author.role.answers().then_some(&*entry.author.id)
 }
 
 /// Text and kind of a message.

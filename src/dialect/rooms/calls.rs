@@ -160,7 +160,7 @@ impl Seat {
             Error::NotTheVisitor | Error::NotTheAgent => Refused::because(&Error::SessionNotFound, "Chat room not found"),
             other => Refused::because(&other, join_text(&other)),
         };
-        let session = desk.join(&self.who, &person, &id).await.map_err(refuse)?.session;
+        let session = desk.join(&self.who, &person, &id).await.map_err(refuse)?;
         let (last_seq, eyes) = (payload.get("lastSeq").and_then(Value::as_u64), self.who.clone());
         if last_seq.is_some() {
             // It says what it has; whatever was delivered to it before counts for nothing.

@@ -135,7 +135,7 @@ pub(super) fn outsider(person: &Person, eyes: Eyes<'_>) -> Value {
 /// Somebody beside what he said, as he was then.
 pub(super) fn author(person: &Person, eyes: Eyes<'_>) -> Value {
     let view = json!({"_id": person.id, "username": shown_name(person), "email": person.email, "role": role_word(person.role)});
-    eyes.on(&person.id, view)
+    if person.email.is_some() { eyes.on(&person.id, view) } else { without(view, "email") }
 }
 
 /// The name that pages show of somebody: his id where he gave none, as people of other contracts may.

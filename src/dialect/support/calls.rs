@@ -45,6 +45,20 @@ impl Refused {
 
 #[async_trait]
 impl Conversation for Seat {
+    /// An agent may have lost a session to somebody of another contract: then he is out of it, and the others need not hear that he leaves.
+    async fn summoned(&mut self, desk: &Desk, line: &dyn Line, session: &SessionId, _: u64) {
+        let Some(at) = self.joined.iter().position(|(s, _)| s == session) else { return };
+        let may_stay = match self.joined.get(at) {
+            Some((_, person)) => !matches!(desk.join(&self.who, person, session).await, Err(Error::NotTheAgent)),
+            None => true,
+        };
+        if !may_stay {
+            self.joined.remove(at);
+            self.current.take_if(|c| c == session);
+            line.leave(desk, session).await;
+        }
+    }
+
     async fn call(&mut self, desk: &Desk, line: &dyn Line, call: Call) -> Reply {
         let payload = &call.payload;
         let outcome = match call.event.as_str() {
@@ -85,20 +99,21 @@ impl Seat {
         let person =
             self.person_to_join_as(payload).ok_or_else(|| Refused::because(&Error::Forbidden, "Unauthorized to join this session"))?;
         let last_seq = payload.get("lastSeq").and_then(Value::as_u64);
-        let joined = self.sit_down(desk, line, person, (id.clone(), last_seq)).await?;
+        let entered = desk.join_or_take(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
+        let joined = self.sit_down(desk, line, person, (entered, last_seq)).await?;
         Ok(json!({"ok": true, "sessionId": id.as_str(), "status": status_word(joined.status), "headSeq": joined.reach}))
     }
 
-    /// Joins as `person` and greets.
+    /// Listens as `person`, who has been let in, and greets.
     async fn sit_down(
         &mut self,
         desk: &Desk,
         line: &dyn Line,
         person: Person,
-        (id, last_seq): (SessionId, Option<u64>),
+        (entered, last_seq): (Entered, Option<u64>),
     ) -> Result<Joined, Refused> {
-        let entered = desk.join(&self.who, &person, &id).await.map_err(|e| Refused::because(&e, join_text(&e)))?;
         let Entered { session, has_taken } = entered;
+        let id = session.id.clone();
         let person = session.introduce(person);
         let admission = Admission {
             session,
@@ -131,8 +146,10 @@ impl Seat {
     async fn join_again(&mut self, desk: &Desk, line: &dyn Line, payload: &Value) {
         let person = self.who.person().filter(|p| p.role != Role::System).cloned();
         let named = filled(payload, "sessionId").and_then(SessionId::parse);
-        if let (true, Some(person), Some(id)) = (self.joined.is_empty(), person, named) {
-            let _ = self.sit_down(desk, line, person, (id, None)).await;
+        if let (true, Some(person), Some(id)) = (self.joined.is_empty(), person, named)
+            && let Ok(session) = desk.join(&self.who, &person, &id).await
+        {
+            let _ = self.sit_down(desk, line, person, (Entered { session, has_taken: false }, None)).await;
         }
     }
 

@@ -119,7 +119,7 @@ impl Seat {
         (person, id): (&Person, &SessionId),
         (start, part): (Start, Option<Role>),
     ) -> Result<u64, Error> {
-        let session = desk.join(&self.who, person, id).await?.session;
+        let session = desk.join(&self.who, person, id).await?;
         let pages = self.pages(part);
         let admission = Admission { session: session.clone(), start, history: 0, pages, greeting: Box::new(|_, _, _| Vec::new()) };
         let joined = line.join(admission).await?;

@@ -76,7 +76,8 @@ impl Desk {
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn sessions_of_agent(&self, who: &Principal, agent: &AgentId, status: Option<Status>) -> Result<Vec<Session>, Error> {
         allow_agent(who, agent)?;
-        Ok(self.store.list_of_agent(agent, status, LIST_LIMIT).await?)
+        let found = self.store.list_of_agent(agent, status, LIST_LIMIT).await?;
+        Ok(found.into_iter().filter(|s| self.concerns(s, who)).collect())
     }
 
     /// Sets whether the agent takes new sessions; for the agent and for privileged callers. Serves the queue when he does.

@@ -25,6 +25,15 @@ enum Attempt {
     NobodyFree,
 }
 
+/// Which sessions an agent takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Any that the caller may use, whoever has it.
+    All,
+    /// What nobody has.
+    Free,
+}
+
 /// How a change of who answers is written down.
 pub(super) struct Record {
     /// The entry's id, where the session's document names it too.
@@ -104,9 +113,29 @@ impl Desk {
     /// # Errors
     /// [`Error::AgentUnavailable`], [`Error::SessionEnded`]; as [`Desk::session`] and [`Desk::register_agent`].
     pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId, note: Option<Body>) -> Result<(Session, bool), Error> {
+        self.take(who, agent, id, (note, Reach::All)).await
+    }
+
+    /// As [`Desk::take_session`], of what nobody has; else [`Error::SessionNotFound`].
+    pub(super) async fn take_free_session(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<(Session, bool), Error> {
+        self.take(who, agent, id, (None, Reach::Free)).await
+    }
+
+    async fn take(
+        &self,
+        who: &Principal,
+        agent: &Agent,
+        id: &SessionId,
+        (note, reach): (Option<Body>, Reach),
+    ) -> Result<(Session, bool), Error> {
         allow_agent(who, &agent.id)?;
+        self.session_to_take(who, id).await?;
+        // Before the turn, since it may serve the queue.
+        if self.settle(id).await? {
+            return Err(Error::SessionEnded(id.clone()));
+        }
         let turn = self.takings.take(id).await;
-        let taken = self.take_in_turn(who, agent, id).await;
+        let taken = self.take_in_turn(who, agent, id, reach).await;
         if let Ok(Taken { session, made: Some(_), .. }) = &taken {
             self.note(session, note).await;
         }
@@ -117,7 +146,8 @@ impl Desk {
     }
 
     /// Gives the session to the agent, who answers it over `conn`, where the one who has it is not connected: whoever answers now is to be seen
-    /// as being there. Leaves it where it is if the agent takes no sessions, or if it waits or is over.
+    /// as being there. Leaves it where it is if the agent takes no sessions, or if it waits or is over, or an agent of another contract has it, of whom
+    /// nobody may know whether he is there.
     ///
     /// # Errors
     /// As [`Desk::session`] and [`Desk::register_agent`].
@@ -125,11 +155,12 @@ impl Desk {
         allow_agent(who, &agent.id)?;
         let turn = self.takings.take(id).await;
         let session = self.session(who, id).await?;
-        let Some(holder) = session.agent.filter(|h| session.status == Status::Active && h.id != agent.id) else { return Ok(()) };
+        let is_colleague = |h: &Assignee| h.id != agent.id && h.id.realm() == agent.realm;
+        let Some(holder) = session.agent.filter(|h| session.status == Status::Active && is_colleague(h)) else { return Ok(()) };
         if self.is_present(holder.id.as_str()).await? {
             return Ok(());
         }
-        let taken = match self.take_in_turn(who, agent, id).await {
+        let taken = match self.take_in_turn(who, agent, id, Reach::All).await {
             Err(Error::AgentUnavailable | Error::SessionEnded(_)) => return Ok(()),
             other => other?,
         };
@@ -162,15 +193,19 @@ impl Desk {
     }
 
     /// Takes the session, with its turn. First the assignment is in the log, then the former slot is free.
-    async fn take_in_turn(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<Taken, Error> {
+    async fn take_in_turn(&self, who: &Principal, agent: &Agent, id: &SessionId, reach: Reach) -> Result<Taken, Error> {
         for _ in 0..TAKE_TRIES {
             let session = self.session_to_take(who, id).await?;
             let holder = session.agent.clone().filter(|_| session.status == Status::Active);
-            if !session.is_open() || self.settle(id).await? {
+            // Whoever ends it meanwhile carries the end through; with a turn nobody waits for the queue.
+            if !session.is_open() || self.store.head(id).await?.ended {
                 return Err(Error::SessionEnded(id.clone()));
             }
             if holder.as_ref().is_some_and(|h| h.id == agent.id) {
                 return Ok(Taken { session, made: None, former: None });
+            }
+            if reach == Reach::Free && !session.is_free() {
+                return Err(Error::SessionNotFound);
             }
             if !self.store.reserve_slot(&agent.id, id, self.now()).await? {
                 return Err(Error::AgentUnavailable);

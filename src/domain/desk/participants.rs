@@ -7,6 +7,7 @@ use super::callers::allow_staff;
 use crate::domain::account::Account;
 use crate::domain::entry::{Content, Draft, Entry};
 use crate::domain::error::Error;
+use crate::domain::habits::Contracts;
 use crate::domain::ids::{AccountId, AgentId, ConnId, EntryId, SessionId};
 use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
@@ -154,7 +155,8 @@ impl Desk {
     /// [`Error::Unauthenticated`] for callers whom no credential names.
     pub async fn own_sessions(&self, who: &Principal) -> Result<Vec<Session>, Error> {
         let person = who.person().ok_or(Error::Unauthenticated)?;
-        Ok(self.store.list_of_person(&person.key(), LIST_LIMIT).await?)
+        let found = self.store.list_of_person(&person.key(), LIST_LIMIT).await?;
+        Ok(found.into_iter().filter(|s| self.concerns(s, who)).collect())
     }
 
     /// The accounts of those who take part in the caller's open sessions.
@@ -175,7 +177,8 @@ impl Desk {
     pub async fn answered_sessions(&self, who: &Principal, status: Option<Status>) -> Result<Vec<Session>, Error> {
         allow_staff(who)?;
         let person = who.person().ok_or(Error::Unauthenticated)?;
-        Ok(self.store.list_of_agent(&AgentId::of(person.realm, &person.id), status, LIST_LIMIT).await?)
+        let found = self.store.list_of_agent(&AgentId::of(person.realm, &person.id), status, LIST_LIMIT).await?;
+        Ok(found.into_iter().filter(|s| self.concerns(s, who)).collect())
     }
 
     /// A session as lists show it. The caller has been let into it, or may see them all.
@@ -233,7 +236,8 @@ impl Desk {
     /// It is stored, so failures are for the log alone.
     pub(super) async fn tell_reassigned(&self, session: &Session, entry: &Entry) {
         let Content::Assigned(made) = &entry.content else { return };
-        if session.participants.is_empty() {
+        let is_shown_elsewhere = self.contracts == Contracts::Together && made.former.is_some();
+        if session.participants.is_empty() && !is_shown_elsewhere {
             return;
         }
         let overview = match self.overview(session.clone()).await {
@@ -243,10 +247,12 @@ impl Desk {
         let reason = made.reason.clone().unwrap_or_default();
         let agent_key = |agent: &AgentId| format!("{}:{}", agent.realm().name(), agent.in_realm());
         let person = |key: String| Audience::Person(key.into());
-        let admins = Realm::ALL.into_iter().filter(|r| r.has_admins() && session.concerns(*r));
+        let together = self.contracts == Contracts::Together;
+        let admins = Realm::ALL.into_iter().filter(|r| r.has_admins() && (*r == session.realm || together && session.concerns(*r)));
         let mut staff: Vec<Audience> = admins.map(Audience::Admins).collect();
         staff.extend(made.former.iter().map(|former| person(agent_key(former))));
-        let (agents, others): (Vec<&Person>, Vec<&Person>) = session.participants.iter().partition(|p| p.role.answers());
+        let people = session.people();
+        let (agents, others): (Vec<&Person>, Vec<&Person>) = people.iter().partition(|p| p.role.answers());
         staff.extend(agents.into_iter().map(|p| person(p.key())));
         let others: Vec<Audience> = others.into_iter().map(|p| person(p.key())).collect();
         if let (Some(former), None) = (&made.former, &made.agent) {

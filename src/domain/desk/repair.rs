@@ -127,13 +127,13 @@ impl Desk {
     /// The number of the log's last change of who answers; 0 before the first.
     pub(super) async fn assigned_at(&self, session: &SessionId) -> Result<u64, Error> {
         let head = self.store.head(session).await?;
-        let found = self.first_entry(session, head, |at| at.assignment == head.assignment).await?;
+        let found = self.first_entry(session, (0, head.seq), |at| at.assignment == head.assignment).await?;
         Ok(found.filter(|_| head.assignment > 0).map_or(0, |entry| entry.seq()))
     }
 
     /// The log's last change of who answers: the first entry that counts as many of them as the head does.
     async fn last_assignment(&self, session: &SessionId, head: Head) -> Result<Option<Assignment>, Error> {
-        let found = self.first_entry(session, head, |at| at.assignment == head.assignment).await?;
+        let found = self.first_entry(session, (0, head.seq), |at| at.assignment == head.assignment).await?;
         Ok(found.and_then(|entry| match entry.content {
             Content::Assigned(made) => Some(made),
             Content::Message(_) | Content::Ended(_) | Content::Opened(_) | Content::Edited(_) => None,
@@ -146,13 +146,19 @@ impl Desk {
         if matches!(last.content, Content::Ended(_)) {
             return Ok(Some(last));
         }
-        // Sessions in which messages are changed are not opened again.
-        self.first_entry(session, last.head, |at| at.ended).await
+        // What the document reflects is behind it: from there on the log ends once and is not opened again.
+        let reflected = self.store.find_session(session).await?.map_or(0, |s| s.state_seq.min(last.seq().saturating_sub(1)));
+        self.first_entry(session, (reflected, last.seq()), |at| at.ended).await
     }
 
-    /// The first entry whose head is such, where the last one's is and those of all between are. Costs a read for each doubling of the log.
-    async fn first_entry(&self, session: &SessionId, head: Head, is_such: impl Fn(Head) -> bool) -> Result<Option<Entry>, Error> {
-        let (mut before, mut reached) = (0, head.seq);
+    /// The first entry after the first number and up to the second whose head is such, where the last one's is and those of all between are. Costs a
+    /// read for each doubling of the log.
+    async fn first_entry(
+        &self,
+        session: &SessionId,
+        (mut before, mut reached): (u64, u64),
+        is_such: impl Fn(Head) -> bool,
+    ) -> Result<Option<Entry>, Error> {
         let mut found = None;
         while before < reached {
             let middle = before + (reached - before) / 2;

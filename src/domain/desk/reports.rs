@@ -1,14 +1,16 @@
-//! Figures for dashboards.
+//! Figures for dashboards, and lists of sessions over all contracts.
 
 use super::accounts::allow_admin;
+use super::callers::allow_overview;
 use super::{Desk, Known};
 use crate::domain::agent::Agent;
 use crate::domain::error::Error;
 use crate::domain::habits::Contracts;
-use crate::domain::ids::AgentId;
+use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::{Principal, Realm, Role};
 use crate::domain::session::{Session, Status};
 use crate::domain::store::{SessionQuery, Totals};
+use crate::domain::time::Timestamp;
 
 /// How many sessions of one agent count.
 const LOAD_LIMIT: u32 = 1_000;
@@ -50,7 +52,8 @@ impl Desk {
         let mut loads = Vec::new();
         for known in self.known(self.accounts(who, &[Role::Agent, Role::Admin]).await?).await? {
             let agent = AgentId::of(known.account.realm, known.account.id.as_str());
-            let sessions = self.store.list_of_agent(&agent, Some(Status::Active), LOAD_LIMIT).await?;
+            let mut sessions = self.store.list_of_agent(&agent, Some(Status::Active), LOAD_LIMIT).await?;
+            sessions.retain(|s| self.concerns(s, who));
             loads.push((known, sessions));
         }
         loads.sort_by_key(|(_, sessions)| std::cmp::Reverse(sessions.len()));
@@ -64,15 +67,42 @@ impl Desk {
     /// [`Error::Unauthenticated`], [`Error::Forbidden`].
     pub async fn open_sessions(&self, who: &Principal, limit: u32) -> Result<Vec<Session>, Error> {
         allow_admin(who)?;
-        let own = SessionQuery { open_only: true, ..SessionQuery::of(who.realm(), limit) };
-        let mut sessions = self.store.list_sessions(&own).await?.sessions;
-        if self.contracts == Contracts::Together {
-            let all = SessionQuery { realm: None, ..own };
-            sessions.extend(self.store.list_sessions(&all).await?.sessions.into_iter().filter(|s| s.realm != who.realm()));
-            sessions.sort_by(|a, b| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
-            sessions.truncate(limit as usize);
+        let open = SessionQuery { open_only: true, ..SessionQuery::of(who.realm(), limit) };
+        let own = self.store.list_sessions(&open).await?.sessions;
+        let others = self.list_of_others(who, &open).await?;
+        Ok(shared_out(own, others, limit))
+    }
+
+    /// Sessions of the caller's realm, those in which somebody has spoken before all others, and of support in all others where contracts are together: open
+    /// ones first, then those in which somebody has spoken. Last changed first; for those who see them all.
+    ///
+    /// # Errors
+    /// As [`Desk::list_sessions`].
+    pub async fn inbox(&self, who: &Principal, limit: u32) -> Result<Vec<Session>, Error> {
+        allow_overview(who)?;
+        let all = SessionQuery::of(who.realm(), limit);
+        let spoken = SessionQuery { spoken_only: true, ..all.clone() };
+        let mut own = self.store.list_sessions(&spoken).await?.sessions;
+        if own.len() < limit as usize {
+            own.extend(self.store.list_sessions(&all).await?.sessions.into_iter().filter(|s| !s.spoken));
         }
-        Ok(sessions)
+        let mut others = self.list_of_others(who, &SessionQuery { open_only: true, ..all }).await?;
+        others.extend(self.list_of_others(who, &spoken).await?.into_iter().filter(|s| !s.is_open()));
+        Ok(shared_out(own, others, limit))
+    }
+
+    /// What the query answers for the other realms, where contracts are together, each last changed first.
+    async fn list_of_others(&self, who: &Principal, query: &SessionQuery) -> Result<Vec<Session>, Error> {
+        let mut found = Vec::new();
+        if self.contracts == Contracts::Apart {
+            return Ok(found);
+        }
+        for realm in Realm::ALL.into_iter().filter(|r| *r != who.realm()) {
+            let of_realm = SessionQuery { realm: Some(realm), ..query.clone() };
+            found.extend(self.store.list_sessions(&of_realm).await?.sessions.into_iter().filter(|s| self.concerns(s, who)));
+        }
+        found.sort_by_key(by_change);
+        Ok(found)
     }
 
     /// How many sessions of the realm have not ended, and how many there are. Both are counted in an index, since health pages are asked for them
@@ -93,4 +123,19 @@ impl Desk {
     pub async fn totals(&self, realm: Realm) -> Result<Totals, Error> {
         Ok(self.store.totals(realm).await?)
     }
+}
+
+/// Last changed first.
+fn by_change(session: &Session) -> (std::cmp::Reverse<Timestamp>, std::cmp::Reverse<SessionId>) {
+    (std::cmp::Reverse(session.updated_at), std::cmp::Reverse(session.id.clone()))
+}
+
+/// The first of both lists, last changed first. A list without pages is not to be filled by one of the two: each has at least half of it.
+fn shared_out(mut own: Vec<Session>, mut others: Vec<Session>, limit: u32) -> Vec<Session> {
+    let limit = limit as usize;
+    others.truncate(limit.saturating_sub(own.len()).max(limit / 2));
+    own.truncate(limit.saturating_sub(others.len()));
+    own.extend(others);
+    own.sort_by_key(by_change);
+    own
 }

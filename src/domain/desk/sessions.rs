@@ -159,7 +159,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Forbidden`] where the caller may see the session and may not be `person`. [`Error::NotTheVisitor`] or [`Error::NotTheAgent`]; a privileged caller is told [`Error::SessionNotFound`] where there is none,
     /// everybody else gets the same error for a foreign session and for none at all. [`Error::RateLimited`] where a visitor joins too often.
-    pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Entered, Error> {
+    pub async fn join(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Session, Error> {
         self.meter_join(who, person, id)?;
         let refused = if person.role.answers() { Error::NotTheAgent } else { Error::NotTheVisitor };
         let Some(session) = self.store.find_session(id).await? else {
@@ -169,25 +169,39 @@ impl Desk {
         let fits = takes_part || (person.role == Role::System && who.is_privileged());
         if fits && self.admits(&session, who) {
             allow_author(who, person, &session)?;
-            return Ok(Entered { session, has_taken: false });
+            return Ok(session);
         }
-        match self.take_by_joining(who, person, &session).await? {
-            Some((session, has_taken)) => Ok(Entered { session, has_taken }),
-            None => Err(if self.concerns(&session, who) && who.is_admin() { Error::Forbidden } else { refused }),
+        Err(if self.concerns(&session, who) && who.is_admin() { Error::Forbidden } else { refused })
+    }
+
+    /// As [`Desk::join`]; but a session of another contract that nobody answers is the joining agent's from then on, where his contract has no call for
+    /// taking one.
+    ///
+    /// # Errors
+    /// As [`Desk::join`].
+    pub async fn join_or_take(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Entered, Error> {
+        match self.join(who, person, id).await {
+            Err(refused @ Error::NotTheAgent) => match self.take_by_joining(who, person, id).await? {
+                Some((session, has_taken)) => Ok(Entered { session, has_taken }),
+                None => Err(refused),
+            },
+            joined => Ok(Entered { session: joined?, has_taken: false }),
         }
     }
 
     /// Gives the session of another contract, which nobody answers, to the agent who joins it, if he has a record and room: the session as it is
     /// then, and whether that is new.
-    async fn take_by_joining(&self, who: &Principal, person: &Person, session: &Session) -> Result<Option<(Session, bool)>, Error> {
+    async fn take_by_joining(&self, who: &Principal, person: &Person, id: &SessionId) -> Result<Option<(Session, bool)>, Error> {
+        let Some(session) = self.store.find_session(id).await? else { return Ok(None) };
         let is_his_to_take = person.role.answers() && person.realm.takes_by_joining() && session.realm != person.realm && session.is_free();
-        if !is_his_to_take || !self.concerns(session, who) || allow_author(who, person, session).is_err() {
+        if !is_his_to_take || !self.concerns(&session, who) || allow_author(who, person, &session).is_err() {
             return Ok(None);
         }
         let Some(agent) = self.store.find_agent(&AgentId::of(person.realm, &person.id)).await? else { return Ok(None) };
-        match self.take_session(who, &agent, &session.id, None).await {
+        match self.take_free_session(who, &agent, &session.id).await {
             Ok(taken) => Ok(Some(taken)),
-            Err(Error::AgentUnavailable | Error::SessionEnded(_)) => Ok(None),
+            // Another one was first.
+            Err(Error::AgentUnavailable | Error::SessionEnded(_) | Error::SessionNotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -270,6 +284,9 @@ impl Desk {
             // It is stored: everybody hears of it, whatever becomes of the document, which the same call sets right again.
             self.announce.appended(Arc::new(entry));
             self.store.reopen_session(id, seq, at, label).await?;
+            if session.status == Status::Ended && session.agent.is_some() {
+                self.let_wait(&session, who).await?;
+            }
         }
         self.session(who, id).await
     }

@@ -32,11 +32,13 @@ struct Move {
     waits: bool,
     /// Only this agent loses it; `None` is any.
     only_from: Option<AgentId>,
+    /// Who may do it only while nobody has the session or he may use it; `None` is always.
+    wanted_by: Option<Principal>,
 }
 
 impl Move {
     fn to(agent: Option<Person>, reason: &str, author: Person) -> Self {
-        Self { agent, reason: reason.into(), author, waits: false, only_from: None }
+        Self { agent, reason: reason.into(), author, waits: false, only_from: None, wanted_by: None }
     }
 }
 
@@ -54,7 +56,9 @@ impl Desk {
         }
         let agent = self.staff(who.realm(), to).await?;
         self.enlist(&agent).await?;
-        let moved = self.reassign(id, Move::to(Some(agent.person()), reason, author(who, &session))).await?;
+        let wanted_by = (!who.is_admin()).then(|| who.clone());
+        let wanted = Move { wanted_by, ..Move::to(Some(agent.person()), reason, author(who, &session)) };
+        let moved = self.reassign(id, wanted).await?;
         self.serve_queues(&session).await?;
         Ok(moved)
     }
@@ -143,6 +147,13 @@ impl Desk {
         failed
     }
 
+    /// A session that is opened again is nobody's: whoever answered it before has others by now.
+    pub(super) async fn let_wait(&self, session: &Session, who: &Principal) -> Result<(), Error> {
+        let wanted = Move { waits: true, ..Move::to(None, "", author(who, session)) };
+        let waiting = self.reassign(&session.id, wanted).await?;
+        self.drain_queue(waiting.realm).await
+    }
+
     /// Answers of which realm it is, if it waits now.
     async fn requeue(&self, realm: Realm, agent: &AgentId, id: &SessionId) -> Result<Option<Realm>, Error> {
         let author = Person::new(realm, "system", Role::System);
@@ -179,6 +190,9 @@ impl Desk {
             let session = self.store.find_session(id).await?.ok_or(Error::SessionNotFound)?;
             if !session.is_open() {
                 return Err(Error::SessionEnded(id.clone()));
+            }
+            if wanted.wanted_by.as_ref().is_some_and(|who| !session.is_free() && !self.admits(&session, who)) {
+                return Err(Error::SessionNotFound);
             }
             let from = session.agent.as_ref().map(|a| a.id.clone());
             if from == to || wanted.only_from.is_some() && wanted.only_from != from {

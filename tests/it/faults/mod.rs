@@ -24,6 +24,7 @@ macro_rules! on_both_stores {
 
 mod away;
 mod colleagues;
+mod crossing;
 mod crash;
 mod crowded;
 mod hanging_up;

@@ -28,6 +28,11 @@ pub(crate) fn authority() -> Arc<Auth> {
 
 /// A desk over this store that tells nobody anything, and has a node's name of its own.
 pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
+    desk_under(store, Policy::default())
+}
+
+/// The same under this policy.
+pub(crate) fn desk_under(store: Arc<dyn Store>, policy: Policy) -> Arc<Desk> {
     let ports = Ports {
         store,
         announce: Arc::new(Unheard),
@@ -35,7 +40,7 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
         passwords: Arc::new(Hasher::default()),
         clock: Arc::new(SystemClock),
     };
-    Arc::new(Desk::new(ports, Policy::default()))
+    Arc::new(Desk::new(ports, policy))
 }
 
 /// A fan-out without listeners, for what only the store shows.

@@ -14,7 +14,6 @@ use crate::domain::desk::Opening;
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
 use crate::domain::principal::{Person, Realm, Role};
-use crate::domain::store::SessionQuery;
 
 /// How many sessions the inbox shows at most, last changed first. The contract has no pages, and its page asks every five seconds.
 const INBOX_LIMIT: u32 = 500;
@@ -28,13 +27,7 @@ const BEGINNING: usize = 200;
 /// `GET /api/sessions`. Sessions in which somebody has spoken come before all others into the 500: the page shows no others.
 pub(super) async fn list(State(context): State<Context>, caller: Caller) -> Result<Response, Problem> {
     let who = caller.with_credential()?;
-    let all = SessionQuery::of(Realm::Widget, INBOX_LIMIT);
-    let mut sessions = context.desk.list_sessions(&who, SessionQuery { spoken_only: true, ..all.clone() }).await?.sessions;
-    if sessions.len() < INBOX_LIMIT as usize {
-        let silent = context.desk.list_sessions(&who, all).await?.sessions.into_iter().filter(|s| !s.spoken);
-        sessions.extend(silent.take(INBOX_LIMIT as usize - sessions.len()));
-        sessions.sort_by(|a, b| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
-    }
+    let sessions = context.desk.inbox(&who, INBOX_LIMIT).await?;
     let latest = context.desk.last_messages(&who, &sessions, false).await?;
     let mut bytes = 0;
     let rows = sessions.iter().zip(&latest).map(|(session, message)| {
