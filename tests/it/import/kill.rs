@@ -19,7 +19,8 @@ const EACH: u32 = 70;
 async fn stored(moved: &Move, what: &str) -> u64 {
     if let Some(target) = &moved.target {
         // In place the original's may have that name still.
-        let is_ours = !moved.is_in_place() || target.list_collection_names().await.unwrap().iter().any(|n| n == "original_messages");
+        let mark = doc! { "setAside": true };
+        let is_ours = !moved.is_in_place() || target.collection::<Document>("takeover").find_one(mark).await.unwrap().is_some();
         return if is_ours { target.collection::<Document>(what).count_documents(doc! {}).await.unwrap() } else { 0 };
     }
     let file = moved.folder.path().join("data/helpline.db");
