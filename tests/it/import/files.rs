@@ -215,3 +215,15 @@ async fn a_file_that_cannot_be_imported_is_refused_by_its_line_before_anything_i
     assert!(done.status == 2 && done.err.contains("--file /no/such/file"), "{done:?}");
     moved.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_frontends_of_files_talk_on_in_imported_sessions() {
+    for (contract, rows) in [("operators", operators()), ("widget", widget())] {
+        for to_mongodb in [false, true] {
+            let moved = Move::new(to_mongodb).await;
+            moved.import_file(contract, &moved.write("rows.jsonl", &rows)).await;
+            moved.play(contract).await;
+            moved.end().await;
+        }
+    }
+}

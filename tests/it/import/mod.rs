@@ -6,6 +6,8 @@ mod kill;
 mod rooms;
 mod support;
 
+use std::path::Path;
+
 use bson::oid::ObjectId;
 use bson::{DateTime, Document, doc};
 use mongodb::{Client, Database};
@@ -13,6 +15,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::harness::command::{Done, helpline};
+use super::harness::replay::replay;
+use super::harness::script::parse;
+use super::harness::server::Server;
 use super::transcripts::mongo_uri;
 
 /// When everything in the fixtures begins, in milliseconds.
@@ -71,6 +76,17 @@ impl Move {
         let done = self.run(&[&arguments.iter().map(String::as_str).collect::<Vec<_>>(), more].concat()).await;
         assert_eq!(done.status, 0, "{done:?}");
         done.out
+    }
+
+    /// Plays the transcript of a contract's frontends, which is in this folder, on what was imported.
+    async fn play(&self, contract: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import").join(format!("{contract}.txt"));
+        let script = parse(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{contract}.txt:{e}"));
+        let mut env = [self.env(), vec![("MOUNTS".to_owned(), format!("{contract}@/"))]].concat();
+        env.extend(script.env.clone());
+        let mut server = Server::start(&env).await;
+        let played = replay(&script, &mut server).await;
+        assert!(played.is_ok(), "{contract}.txt:{}\n{}", played.unwrap_err(), server.log());
     }
 
     /// What our store has of a session.

@@ -295,3 +295,13 @@ async fn an_original_of_document_002_goes_on_in_the_embedded_store() {
 async fn an_original_of_document_002_goes_on_on_mongodb() {
     an_original_goes_on(Move::new(true).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_frontends_of_document_002_talk_on_in_imported_sessions() {
+    for moved in [Move::new(false).await, Move::new(true).await, Move::in_place().await] {
+        fixture(&moved).await;
+        moved.import(&[]).await;
+        moved.play("rooms").await;
+        moved.end().await;
+    }
+}

@@ -272,3 +272,13 @@ async fn what_the_original_has_got_since_comes_with_the_next_import() {
     drop(shop);
     moved.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_frontends_of_document_001_talk_on_in_imported_sessions() {
+    for moved in [Move::new(false).await, Move::new(true).await, Move::in_place().await] {
+        fixture(&moved).await;
+        moved.import(&[]).await;
+        moved.play("support").await;
+        moved.end().await;
+    }
+}
