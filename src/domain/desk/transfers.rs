@@ -1,5 +1,6 @@
 //! Somebody gives a session to an agent, or takes it from him. What the queue gives is in `assignment`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Desk;
@@ -122,7 +123,7 @@ impl Desk {
         let until = self.now().plus_ms(-grace_ms);
         let mut failed = Ok(());
         for realm in Realm::ALL.into_iter().filter(|r| r.has_queue()) {
-            let mut lost: Vec<Realm> = Vec::new();
+            let mut lost: HashSet<Realm> = HashSet::new();
             for agent in self.store.list_agents(realm).await? {
                 let Some(since) = agent.absent_since.filter(|since| *since <= until && !agent.sessions.is_empty()) else { continue };
                 let who = agent.id.as_str();
@@ -139,7 +140,6 @@ impl Desk {
                     }
                 }
             }
-            lost.dedup();
             for realm in lost {
                 self.drain_queue(realm).await?;
             }
