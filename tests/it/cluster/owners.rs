@@ -30,7 +30,7 @@ const AGENTS: u8 = 50;
 const CAPACITY: u32 = 4;
 
 /// How long a session that is older may be passed over by one that another node takes at the same time.
-const OVERTAKEN_MS: i64 = 1_000;
+const OVERTAKEN_MS: i64 = 3_000;
 
 /// How long it may take until the queue is served after everything has calmed down.
 const CALM: Duration = Duration::from_secs(30);
