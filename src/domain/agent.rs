@@ -91,6 +91,11 @@ impl Agent {
         self.availability == Availability::Online
     }
 
+    /// Whether it is shown as being there, whether it takes sessions or not.
+    pub fn is_there(&self) -> bool {
+        matches!(self.availability, Availability::Online | Availability::Busy)
+    }
+
     /// Whether another session could be offered. Only the store's conditional update decides.
     pub fn has_room(&self) -> bool {
         self.is_available() && self.sessions.len() < self.capacity as usize

@@ -235,6 +235,9 @@ pub trait Store: Attachments + Presences {
     /// The agent, or `None`.
     async fn find_agent(&self, id: &AgentId) -> Result<Option<Agent>, StoreError>;
 
+    /// Those of these agents that there are, in no order.
+    async fn find_agents(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError>;
+
     /// Gives the session a slot of the agent if the agent is available and has room, or if the session holds one already. Answers whether it holds one.
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError>;
 

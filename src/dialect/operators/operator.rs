@@ -53,7 +53,8 @@ impl Seat {
         line.make_room(&id).await.map_err(|e| not_opened(&e))?;
         // Quirk: the line's words are the original's, in both of its languages (document 000).
         let note = Body::stored(format!("Operator {} 加入了会话", agent.name));
-        let (_, is_new) = desk.take_session(&self.who, &agent, &id, Some(note)).await.map_err(|e| not_opened(&e))?;
+        let taken = desk.take_session(&self.who, &agent, &id, (Some(note), Some(line.id()))).await;
+        let (_, is_new) = taken.map_err(|e| not_opened(&e))?;
         let (shown, at) = (agent.clone(), desk.now());
         let welcome = Welcome::with(move |session, messages, total| {
             vec![events::operator_session_joined(session, &shown, at), events::latest(session, messages, total)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::room;
-use super::views::{Eyes, shown_name};
+use super::views::{Eyes, agent_status, shown_name};
 use crate::dialect::wire::Frame;
 use crate::domain::entry::Entry;
 use crate::domain::ids::SessionId;
@@ -48,7 +48,12 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
         Signal::Dismissed { session, reason } => {
             Some(Frame::new("agent-assignment-removed", &json!({"chatRoomId": session.as_str(), "reason": reason})))
         }
-        // Sessions are not shared, and agents not shown by their availability.
+        // People with accounts are told by their presence.
+        Signal::Availability { agent, at, .. } if !agent.realm.keeps_logins() => {
+            let changed = json!({"userId": agent.id.in_realm(), "status": agent_status(agent), "timestamp": at.iso()});
+            Some(Frame::new("user-status-changed", &changed))
+        }
+        // Sessions are not shared.
         Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } => None,
     }
 }

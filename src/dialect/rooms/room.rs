@@ -33,7 +33,7 @@ pub(super) fn listed_room(overview: &Overview, eyes: Eyes<'_>) -> Value {
     let shown = |person: &Person| match overview.known(person) {
         Some(known) => Some(member(known, eyes)),
         // Whose account is gone is shown no more; who never had one here is shown as he came.
-        None => (!person.realm.keeps_logins()).then(|| outsider(person, eyes)),
+        None => (!person.realm.keeps_logins()).then(|| outsider(person, overview.standing(person), eyes)),
     };
     let participants: Vec<Value> = session.people().iter().filter_map(shown).collect();
     let last = overview.last.as_ref();

@@ -6,7 +6,7 @@ use super::{DEPARTMENTS, role_word};
 use crate::dialect::Reader;
 use crate::dialect::wire::without;
 use crate::domain::account::{Account, Login};
-use crate::domain::agent::Availability;
+use crate::domain::agent::{Agent, Availability};
 use crate::domain::desk::Known;
 use crate::domain::ids::ConnId;
 use crate::domain::principal::{Person, Principal, Role};
@@ -123,13 +123,23 @@ pub(super) fn member(known: &Known, eyes: Eyes<'_>) -> Value {
     eyes.on(account.id.as_str(), view)
 }
 
-/// Somebody beside a room who came by another contract: as the session knows him.
-pub(super) fn outsider(person: &Person, eyes: Eyes<'_>) -> Value {
+/// Somebody beside a room who came by another contract: as the session knows him, and as his record says if he is its agent. Of visitors other
+/// contracts know nothing more.
+pub(super) fn outsider(person: &Person, standing: Option<&Agent>, eyes: Eyes<'_>) -> Value {
+    let status = standing.map_or(Availability::Offline.name(), agent_status);
     let mut view = author(person, eyes);
     if let Some(fields) = view.as_object_mut() {
-        fields.extend([("status".to_owned(), Availability::Offline.name().into()), ("isOnline".to_owned(), false.into())]);
+        fields.extend([("status".to_owned(), status.into()), ("isOnline".to_owned(), standing.is_some_and(Agent::is_there).into())]);
     }
     view
+}
+
+/// The status of an agent of another contract. Who has gone without a word is offline here, and not `away`, which people say of themselves.
+pub(super) fn agent_status(agent: &Agent) -> &'static str {
+    match agent.availability {
+        Availability::Away => Availability::Offline.name(),
+        said => said.name(),
+    }
 }
 
 /// Somebody beside what he said, as he was then.

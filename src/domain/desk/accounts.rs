@@ -161,14 +161,16 @@ impl Desk {
         }
         let known = self.store.find_account(id).await?.filter(|a| a.realm == who.realm()).ok_or(Error::AccountNotFound)?;
         let account = self.change_status(&known, status).await?;
-        self.follow_status(&account, status).await?;
+        self.serve_queue_of(&account, status).await?;
         Ok(account)
     }
 
+    /// Stores how the account's person stands, and then tells it.
     async fn change_status(&self, account: &Account, status: Availability) -> Result<Account, Error> {
         let now = self.now();
         let change = AccountChange { status: Some(status), seen_at: Some(now) };
         let account = self.store.change_account(&account.id, &change, now).await?.ok_or(Error::AccountNotFound)?;
+        self.follow_status(&account, status).await?;
         let person = account.person();
         let mut to = vec![Audience::Agents(account.realm), Audience::Person(person.key().into())];
         if account.realm.has_participants() {
@@ -189,7 +191,7 @@ impl Desk {
         let account = self.person_is_there(person).await?;
         drop(turn);
         match account {
-            Some(account) => self.follow_status(&account, Availability::Online).await,
+            Some(account) => self.serve_queue_of(&account, Availability::Online).await,
             None => Ok(()),
         }
     }
@@ -232,11 +234,13 @@ impl Desk {
         let id = AgentId::of(account.realm, account.id.as_str());
         if self.is_present(id.as_str()).await? {
             self.store.set_availability(&id, None, status, Some(self.now())).await?;
-            if status == Availability::Online {
-                self.drain_queue(account.realm).await?;
-            }
         }
         Ok(())
+    }
+
+    /// Serves the queue from which the account's person is given sessions, where that is so, and he takes some now.
+    pub(super) async fn serve_queue_of(&self, account: &Account, status: Availability) -> Result<(), Error> {
+        if takes_sessions(account) && status == Availability::Online { self.drain_queue(account.realm).await } else { Ok(()) }
     }
 
     /// The newest accounts whose people are not offline.

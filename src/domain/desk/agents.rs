@@ -156,11 +156,16 @@ impl Desk {
         }
         let back = arrived?;
         drop(turn);
-        if let Some(back) = back {
-            self.tell_availability(&back, false, Some(conn));
-            self.drain_queue(back.realm).await?;
+        match back {
+            Some(back) => self.tell_back(&back, Some(conn)).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Tells that the agent is there again, and serves the queue.
+    pub(super) async fn tell_back(&self, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
+        self.tell_availability(agent, false, origin);
+        self.drain_queue(agent.realm).await
     }
 
     /// Notes that the agent is there; who was away is online, and answered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::agents::allow_agent;
-use crate::domain::agent::{Agent, Availability, Strategy, candidates};
+use crate::domain::agent::{Agent, Strategy, candidates};
 use crate::domain::entry::{Assignment, Body, Content, Draft, Entry};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{AgentId, ConnId, EntryId, SessionId};
@@ -107,18 +107,24 @@ impl Desk {
         Ok(Attempt::NobodyFree)
     }
 
-    /// Gives the session to the agent, who asks for it or is sent: a waiting one, or one that another agent has. Answers it as it is then, and
-    /// whether that is new; then `note` is a line of the system in its log.
+    /// Gives the session to the agent, who asks for it over `conn` or is sent: a waiting one, or one that another agent has. Answers it as it is then,
+    /// and whether that is new; then `note` is a line of the system in its log.
     ///
     /// # Errors
     /// [`Error::AgentUnavailable`], [`Error::SessionEnded`]; as [`Desk::session`] and [`Desk::register_agent`].
-    pub async fn take_session(&self, who: &Principal, agent: &Agent, id: &SessionId, note: Option<Body>) -> Result<(Session, bool), Error> {
-        self.take(who, agent, id, (note, Reach::All)).await
+    pub async fn take_session(
+        &self,
+        who: &Principal,
+        agent: &Agent,
+        id: &SessionId,
+        (note, conn): (Option<Body>, Option<&ConnId>),
+    ) -> Result<(Session, bool), Error> {
+        self.take(who, agent, id, (note, Reach::All, conn)).await
     }
 
     /// As [`Desk::take_session`], of what nobody has; else [`Error::SessionNotFound`].
     pub(super) async fn take_free_session(&self, who: &Principal, agent: &Agent, id: &SessionId) -> Result<(Session, bool), Error> {
-        self.take(who, agent, id, (None, Reach::Free)).await
+        self.take(who, agent, id, (None, Reach::Free, None)).await
     }
 
     async fn take(
@@ -126,7 +132,7 @@ impl Desk {
         who: &Principal,
         agent: &Agent,
         id: &SessionId,
-        (note, reach): (Option<Body>, Reach),
+        (note, reach, conn): (Option<Body>, Reach, Option<&ConnId>),
     ) -> Result<(Session, bool), Error> {
         allow_agent(who, &agent.id)?;
         self.session_to_take(who, id).await?;
@@ -141,7 +147,7 @@ impl Desk {
         }
         drop(turn);
         let taken = taken?;
-        self.follow_up(&taken, agent, None).await?;
+        self.follow_up(&taken, agent, conn).await?;
         Ok((taken.session, taken.made.is_some()))
     }
 
@@ -168,21 +174,32 @@ impl Desk {
         self.follow_up(&taken, agent, Some(conn)).await
     }
 
-    /// What follows from a session that has changed hands: the former slot serves the queue; and where the former agent was shown as gone, those
-    /// in the session hear that the one who answers now is there.
+    /// What follows from a session that has changed hands: those whom it concerns are told, and the former slot serves the queue.
     async fn follow_up(&self, taken: &Taken, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
         if let Some(made) = &taken.made {
             self.tell_reassigned(&taken.session, made).await;
         }
         let Some(former) = &taken.former else { return Ok(()) };
-        let is_there = |a: Agent| matches!(a.availability, Availability::Online | Availability::Busy);
-        if !self.store.find_agent(&former.id).await?.is_some_and(is_there)
-            && let Some(now) = self.store.find_agent(&agent.id).await?
-        {
-            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now(), after: taken.made.clone() };
-            self.announce.signal(&[Audience::Session(taken.session.id.clone())], signal, origin);
+        if let Some(made) = &taken.made {
+            self.tell_who_is_there(made, &former.id, (&agent.id, origin)).await;
         }
         self.drain_queue(former.id.realm()).await
+    }
+
+    /// Where the former agent was shown as gone, those in the session hear how the one stands who answers now. The change is stored, so failures are
+    /// for the log alone.
+    pub(super) async fn tell_who_is_there(&self, made: &Arc<Entry>, former: &AgentId, (agent, origin): (&AgentId, Option<&ConnId>)) {
+        let found = match self.store.find_agents(&[former.clone(), agent.clone()]).await {
+            Ok(found) => found,
+            Err(error) => return tracing::warn!(session.id = %made.session, %error, "whether who answers is there could not be told"),
+        };
+        if found.iter().any(|a| a.id == *former && a.is_there()) {
+            return;
+        }
+        if let Some(now) = found.into_iter().find(|a| a.id == *agent) {
+            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now(), after: Some(Arc::clone(made)) };
+            self.announce.signal(&[Audience::Session(made.session.clone())], signal, origin);
+        }
     }
 
     /// The session, for a caller who may see it, or who answers and may take it: one of another contract that nobody answers.

@@ -99,6 +99,7 @@ impl Desk {
         let online = AccountChange { status: Some(Availability::Online), seen_at: Some(now) };
         self.store.change_account(&account.id, &online, now).await?;
         self.follow_status(&account, Availability::Online).await?;
+        self.serve_queue_of(&account, Availability::Online).await?;
         Ok(LoggedIn { account, token: secret, login: Some(login) })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::callers::allow_staff;
 use crate::domain::account::Account;
+use crate::domain::agent::Agent;
 use crate::domain::entry::{Content, Draft, Entry};
 use crate::domain::error::Error;
 use crate::domain::habits::Contracts;
@@ -58,6 +59,8 @@ pub struct Overview {
     pub session: Session,
     /// Who takes part, answers it, or opened it, as far as there still is an account.
     pub people: Vec<Known>,
+    /// The record of who answers it, where his contract keeps no logins: how he stands.
+    pub agent: Option<Agent>,
     /// Its last message.
     pub last: Option<Entry>,
 }
@@ -71,6 +74,11 @@ impl Overview {
     /// The account of a person, where there is one. An id alone is none: that of another realm's person may be the same.
     pub fn known(&self, person: &Person) -> Option<&Known> {
         self.people.iter().find(|p| p.account.realm == person.realm && p.account.id.as_str() == &*person.id)
+    }
+
+    /// How a person without an account stands who answers it.
+    pub fn standing(&self, person: &Person) -> Option<&Agent> {
+        self.agent.as_ref().filter(|agent| person.role.answers() && agent.id == AgentId::of(person.realm, &person.id))
     }
 }
 
@@ -201,13 +209,27 @@ impl Desk {
         wanted.dedup();
         let accounts = self.store.find_accounts(&wanted).await?;
         let known = self.known(accounts).await?;
+        let agents = self.agents_without_accounts(&sessions).await?;
         let lasts = self.store.last_messages(&ids, true).await?;
         let overview = |(session, last): (Session, Option<Entry>)| {
             let concerned: Vec<AccountId> = involved(&session).collect();
             let people = known.iter().filter(|k| concerned.contains(&k.account.id)).cloned().collect();
-            Overview { session, people, last }
+            let agent = session.agent.as_ref().and_then(|a| agents.iter().find(|known| known.id == a.id)).cloned();
+            Overview { session, people, agent, last }
         };
         Ok(sessions.into_iter().zip(lasts).map(overview).collect())
+    }
+
+    /// The records of those who answer these sessions and have no account whose status would be shown.
+    async fn agents_without_accounts(&self, sessions: &[Session]) -> Result<Vec<Agent>, Error> {
+        let answering = sessions.iter().filter_map(|s| s.agent.as_ref().map(|a| a.id.clone()));
+        let mut wanted: Vec<AgentId> = answering.filter(|id| !id.realm().keeps_logins()).collect();
+        wanted.sort();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.store.find_agents(&wanted).await?)
     }
 
     /// Who takes part in the sessions of several people that changed last, since this moment: his key, the session, and the entry since which he

@@ -245,10 +245,13 @@ impl Desk {
     pub(super) async fn welcome_back(&self, who: &str) -> Result<(), Error> {
         match person_of(who) {
             Some(person) => match self.person_is_there(&person).await? {
-                Some(account) => self.follow_status(&account, Availability::Online).await,
+                Some(account) => self.serve_queue_of(&account, Availability::Online).await,
                 None => Ok(()),
             },
-            None => self.agent_is_there(&AgentId::stored(who)).await.map(drop),
+            None => match self.agent_is_there(&AgentId::stored(who)).await? {
+                Some(back) => self.tell_back(&back, None).await,
+                None => Ok(()),
+            },
         }
     }
 }

@@ -216,6 +216,9 @@ impl Desk {
             self.return_slot(&moved, from.as_ref()).await?;
             let entry = recorded.ok_or_else(|| Error::SessionEnded(id.clone()))?;
             self.tell_reassigned(&moved, &entry).await;
+            if let (Some(from), Some(to)) = (&from, &to) {
+                self.tell_who_is_there(&entry, from, (to, None)).await;
+            }
             return Ok(moved);
         }
         Err(StoreError::Conflict(format!("session {id}")).into())

@@ -90,6 +90,12 @@ pub(super) async fn find(agents: &Collection<Document>, agent: &AgentId) -> Resu
     agents.find_one(doc! { "_id": id(agent.as_str()) }).await?.as_ref().map(to_agent).transpose()
 }
 
+pub(super) async fn find_all(agents: &Collection<Document>, wanted: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+    let ids: Vec<Bson> = wanted.iter().map(|agent| id(agent.as_str())).collect();
+    let found: Vec<Document> = agents.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
+    found.iter().map(to_agent).collect()
+}
+
 pub(super) async fn reserve(
     agents: &Collection<Document>,
     agent: &AgentId,

@@ -223,6 +223,10 @@ impl Store for Mongo {
         limited("find_agent", agents::find(&self.agents, id)).await
     }
 
+    async fn find_agents(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+        limited("find_agents", agents::find_all(&self.agents, ids)).await
+    }
+
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
         limited("reserve_slot", agents::reserve(&self.agents, agent, session, now)).await
     }

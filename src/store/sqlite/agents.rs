@@ -36,6 +36,11 @@ pub(super) fn find(conn: &Connection, id: &AgentId) -> Result<Option<Agent>, Sto
     Ok(query(conn, select_agents!("WHERE agents.id = ?1 ORDER BY place, reserved_at, session"), [id.as_str()])?.pop())
 }
 
+/// Those of these agents that there are.
+pub(super) fn find_all(conn: &Connection, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+    ids.iter().filter_map(|id| find(conn, id).transpose()).collect()
+}
+
 /// Holds a slot for the session if there is one to hold, or is one held already.
 pub(super) fn reserve_slot(conn: &Connection, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "INSERT INTO slots (agent, session, reserved_at) SELECT id, ?2, ?3 FROM agents \

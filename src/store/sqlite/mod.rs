@@ -219,6 +219,11 @@ impl Store for Sqlite {
         self.readers.glance(move |conn| agents::find(conn, &id)).await
     }
 
+    async fn find_agents(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |conn| agents::find_all(conn, &ids)).await
+    }
+
     async fn reserve_slot(&self, agent: &AgentId, session: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let (agent, session) = (agent.clone(), session.clone());
         self.writer.run(move |conn| agents::reserve_slot(conn, &agent, &session, now)).await

@@ -1,16 +1,17 @@
 //! Operators who come, go and take sessions all at once, at a desk over each store: who is connected is shown as being there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use helpline::domain::agent::{Agent, Availability};
 use helpline::domain::desk::{Desk, Opening, Watch};
-use helpline::domain::entry::Content;
-use helpline::domain::ids::{AgentId, ConnId};
+use helpline::domain::entry::{Content, Entry};
+use helpline::domain::ids::{AgentId, ConnId, SessionId};
+use helpline::domain::ports::{Announce, Audience, Signal};
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 
-use super::parts::desk_over;
+use super::parts::{desk_over, desk_telling};
 
 const WHO: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
 
@@ -84,7 +85,7 @@ async fn all_who_take_a_session_at_once_get_it_and_the_last_one_has_it(store: Ar
         let id = desk.start_session(&WHO, Opening::by(visitor)).await.expect("a session").session.id;
         let takers = agents.iter().cloned().map(|agent| {
             let (desk, id) = (Arc::clone(&desk), id.clone());
-            tokio::spawn(async move { desk.take_session(&WHO, &agent, &id, None).await.map(drop) })
+            tokio::spawn(async move { desk.take_session(&WHO, &agent, &id, (None, None)).await.map(drop) })
         });
         for taken in join_all(takers).await {
             taken.expect("a task").expect("an answer");
@@ -114,7 +115,44 @@ async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Stor
     assert_eq!(order().await, [last, first]);
 }
 
+/// Hears how agents stand, in order.
+#[derive(Default)]
+struct Ear(Mutex<Vec<Availability>>);
+
+impl Announce for Ear {
+    fn appended(&self, _: Arc<Entry>) {}
+
+    fn signal(&self, _: &[Audience], signal: Signal, _: Option<&ConnId>) {
+        if let Signal::Availability { agent, .. } = signal {
+            self.0.lock().expect("an ear").push(agent.availability);
+        }
+    }
+
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
+}
+
+async fn who_was_taken_for_gone_and_is_not_is_told_to_be_there(store: Arc<dyn Store>) {
+    let ear = Arc::new(Ear::default());
+    let [here, there] = [(); 2].map(|()| desk_telling(Arc::clone(&store), Arc::clone(&ear) as Arc<dyn Announce>));
+    let agent = there.register_agent(&WHO, "op").await.expect("a record");
+    let (mut watch, mut slow) = (Watch::new(false, 3), Watch::new(false, 3));
+    for (desk, watch) in [(&here, &mut watch), (&there, &mut slow)] {
+        desk.show_life().await.expect("a sign");
+        desk.keep_watch(watch).await.expect("a look");
+    }
+    there.agent_arrived_as(&WHO, &agent.id, Availability::Online, &ConnId::random()).await.expect("an arrival");
+    for _ in 0..6 {
+        here.show_life().await.expect("a sign");
+        here.keep_watch(&mut watch).await.expect("a look");
+    }
+    assert_eq!(*ear.0.lock().expect("an ear"), [Availability::Online, Availability::Away]);
+    there.show_life().await.expect("a sign");
+    there.keep_watch(&mut slow).await.expect("a look");
+    assert_eq!(*ear.0.lock().expect("an ear"), [Availability::Online, Availability::Away, Availability::Online]);
+}
+
 on_both_stores! {
+    who_was_taken_for_gone_and_is_not_is_told_to_be_there,
     whoever_comes_back_while_he_goes_is_there,
     who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays,
     whoever_vanishes_is_not_the_one_who_was_active_last,

@@ -101,7 +101,7 @@ async fn ends_and_takes_at_once_hold_nobody_up() {
             let (desk, operator, id) = (Arc::clone(&floor.desk), operator.clone(), waiting.id.clone());
             tokio::spawn(async move {
                 breathe(pause).await;
-                desk.take_session(&OPERATORS, &operator, &id, None).await.map(drop)
+                desk.take_session(&OPERATORS, &operator, &id, (None, None)).await.map(drop)
             })
         });
         let (ended, _) = timeout(DEADLINE, async { tokio::join!(ending, join_all(takes)) }).await.expect("nobody waits for nobody");

@@ -33,14 +33,16 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
 
 /// The same under this policy.
 pub(crate) fn desk_under(store: Arc<dyn Store>, policy: Policy) -> Arc<Desk> {
-    let ports = Ports {
-        store,
-        announce: Arc::new(Unheard),
-        authority: authority(),
-        passwords: Arc::new(Hasher::default()),
-        clock: Arc::new(SystemClock),
-    };
-    Arc::new(Desk::new(ports, policy))
+    Arc::new(Desk::new(ports(store, Arc::new(Unheard)), policy))
+}
+
+/// A desk that tells this one everything.
+pub(crate) fn desk_telling(store: Arc<dyn Store>, listener: Arc<dyn Announce>) -> Arc<Desk> {
+    Arc::new(Desk::new(ports(store, listener), Policy::default()))
+}
+
+fn ports(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Ports {
+    Ports { store, announce, authority: authority(), passwords: Arc::new(Hasher::default()), clock: Arc::new(SystemClock) }
 }
 
 /// A fan-out without listeners, for what only the store shows.

@@ -27,7 +27,8 @@ pub(super) async fn agents_are_seeded_once_and_keep_their_order(store: Arc<dyn S
     all(seeding).await;
     assert_eq!(store.list_agents(Realm::Support).await.unwrap(), agents);
     for agent in agents {
-        assert_eq!(store.find_agent(&agent.id).await.unwrap(), Some(agent));
+        assert_eq!(store.find_agent(&agent.id).await.unwrap().as_ref(), Some(&agent));
+        assert_eq!(store.find_agents(&[AgentId::seeded(8), agent.id.clone()]).await.unwrap(), [agent]);
     }
 }
 

@@ -247,6 +247,7 @@ impl Calls<'_> {
         call!(self.insert_agent(&Agent::new(Realm::Rooms, AgentId::random(), "Bob", 1, NOW)));
         call!(self.list_agents(Realm::Rooms));
         call!(self.find_agent(&agent.id)).unwrap();
+        assert!(!call!(self.find_agents(std::slice::from_ref(&agent.id))).is_empty());
         assert!(call!(self.reserve_slot(&agent.id, session, NOW)));
         call!(self.hold_slot(&agent.id, &self.filled.waiting[4].id, NOW));
         assert_eq!(call!(self.list_slots(Realm::Rooms, at(1))).len(), 2);

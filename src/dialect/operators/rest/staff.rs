@@ -137,7 +137,7 @@ pub(super) async fn assign(
     let session = filled(&body, "sessionId").ok_or(Problem::missing("MISSING_SESSION_ID", "Session ID is required"))?;
     let agent = register(&rest, &who, &id).await?;
     let session = SessionId::parse(session).ok_or(Error::SessionNotFound)?;
-    let (session, _) = rest.desk.take_session(&who, &agent, &session, None).await?;
+    let (session, _) = rest.desk.take_session(&who, &agent, &session, (None, None)).await?;
     let data = json!({"session": views::session(&session), "operator": views::operator(&agent)});
     Ok(success(StatusCode::OK, "Session assigned successfully", data))
 }
