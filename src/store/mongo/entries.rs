@@ -9,14 +9,13 @@ use mongodb::{Collection, IndexModel};
 use crate::domain::entry::{Draft, Entry, Head};
 use crate::domain::error::StoreError;
 use crate::domain::ids::{ClientKey, EntryId, SessionId};
-use crate::domain::principal::{Person, Realm, Role};
+use crate::domain::principal::{Person, Role};
 use crate::domain::store::Appended;
 use crate::domain::time::Timestamp;
 
 use super::documents::{from_entry, id, moment, number, to_entry, to_head, to_session_id};
 use super::errors::{DUPLICATE, duplicate_index, index_name};
 use super::open::{index, partial, unique};
-use super::sessions::integer;
 
 /// The index that numbers rest on.
 pub(super) const SESSION_SEQ: &str = "messages_session_seq";
@@ -202,20 +201,6 @@ impl Log {
         let first = vec![doc! { "$set": { "readAt": { "$ifNull": ["$readAt", moment(at)] } } }];
         let after = self.messages.find_one_and_update(filter, first).return_document(ReturnDocument::After).await?;
         after.as_ref().map(to_entry).transpose()
-    }
-
-    /// The messages of the realm's sessions: the sum of their last ordinals, one index seek per session.
-    pub(super) async fn count_messages(&self, realm: Realm) -> Result<u64, StoreError> {
-        let pipeline = [
-            doc! { "$sort": { "sessionId": -1, "seq": -1 } },
-            doc! { "$group": { "_id": "$sessionId", "messages": { "$first": "$ordinal" } } },
-            doc! { "$lookup": { "from": "sessions", "localField": "_id", "foreignField": "_id", "as": "session" } },
-            doc! { "$match": { "session.realm": realm.name() } },
-            doc! { "$group": { "_id": null, "messages": { "$sum": "$messages" } } },
-        ];
-        let sum = self.messages.aggregate(pipeline).await?.try_next().await?;
-        let count = sum.map_or(Ok(0), |s| integer(&s, "messages"))?;
-        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     pub(super) async fn one(&self, filter: Document) -> Result<Option<Entry>, StoreError> {

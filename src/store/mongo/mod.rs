@@ -5,6 +5,7 @@ mod open;
 mod sessions;
 mod entries;
 mod fates;
+mod figures;
 mod commit;
 mod bulk;
 mod heads;
@@ -143,11 +144,7 @@ impl Store for Mongo {
     }
 
     async fn totals(&self, realm: Realm) -> Result<Totals, StoreError> {
-        limited("totals", async {
-            let totals = sessions::totals(&self.sessions, realm).await?;
-            Ok(Totals { messages: self.log.count_messages(realm).await?, ..totals })
-        })
-        .await
+        limited("totals", figures::totals(&self.database, &self.log, realm)).await
     }
 
     async fn append(&self, draft: Draft) -> Result<Appended, StoreError> {

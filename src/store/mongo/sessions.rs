@@ -9,7 +9,7 @@ use crate::domain::error::StoreError;
 use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::principal::Realm;
 use crate::domain::session::{Session, Status};
-use crate::domain::store::{Inserted, Listed, SessionQuery, Totals};
+use crate::domain::store::{Inserted, Listed, SessionQuery};
 use crate::domain::time::Timestamp;
 use crate::domain::topic::{Reassignment, SessionKind};
 use crate::store::search;
@@ -157,7 +157,7 @@ fn conditions(query: &SessionQuery) -> Document {
 }
 
 /// The condition that a session has not ended.
-fn open() -> Document {
+pub(super) fn open() -> Document {
     doc! { "$in": [Status::Waiting.name(), Status::Pending.name(), Status::Active.name()] }
 }
 
@@ -279,36 +279,10 @@ pub(super) async fn mark_read(sessions: &Collection<Document>, session: &Session
 }
 
 /// The condition that a number is still this one; documents of an earlier version lack it while it is 0.
-fn still(n: u64) -> Document {
+pub(super) fn still(n: u64) -> Document {
     let mut values = vec![number(n)];
     values.extend((n == 0).then_some(Bson::Null));
     doc! { "$in": values }
-}
-
-/// The figures that the session documents hold; messages are not counted here.
-pub(super) async fn totals(sessions: &Collection<Document>, realm: Realm) -> Result<Totals, StoreError> {
-    let pipeline = [
-        doc! { "$match": { "realm": realm.name() } },
-        doc! { "$group": {
-            "_id": "$status",
-            "sessions": { "$sum": 1_i64 },
-            "duration": { "$sum": { "$cond": [{ "$gt": ["$endedAt", "$createdAt"] }, { "$subtract": [{ "$toLong": "$endedAt" }, { "$toLong": "$createdAt" }] }, 0_i64] } },
-        } },
-    ];
-    let mut totals = Totals::default();
-    let mut groups = sessions.aggregate(pipeline).await?;
-    while let Some(group) = groups.try_next().await? {
-        let count = integer(&group, "sessions")?;
-        let sessions = u64::try_from(count).unwrap_or(0);
-        match group.get_str("_id").ok().and_then(Status::named) {
-            Some(Status::Waiting) => totals.waiting = sessions,
-            Some(Status::Pending) => totals.pending = sessions,
-            Some(Status::Active) => totals.active = sessions,
-            Some(Status::Ended) => (totals.ended, totals.ended_duration_ms) = (sessions, integer(&group, "duration")?),
-            None => return Err(StoreError::Corrupt("a session's status".into())),
-        }
-    }
-    Ok(totals)
 }
 
 /// A figure that an aggregation answers; servers choose the width.

@@ -155,6 +155,7 @@ use stamp;
 mod mongo;
 mod mongo_earlier;
 mod mongo_faults;
+mod mongo_figures;
 mod mongo_lost_replies;
 mod mongo_only;
 mod mongo_plans;

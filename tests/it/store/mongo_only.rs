@@ -33,7 +33,7 @@ fn visitor(id: &str) -> Person {
 }
 
 /// Opens the store with an ear on every command it sends.
-async fn overheard(place: &Place) -> (helpline::store::mongo::Mongo, Arc<Mutex<Vec<Document>>>) {
+pub(super) async fn overheard(place: &Place) -> (helpline::store::mongo::Mongo, Arc<Mutex<Vec<Document>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = heard.clone();
     let handler = EventHandler::callback(move |event: CommandEvent| {
@@ -358,24 +358,6 @@ async fn values_that_this_server_never_wrote_are_reported_with_their_id() {
         sessions.update_one(doc! {}, doc! { "$set": { "status": "archived" } }).await.unwrap();
         let error = store.find_session(&session.id).await.unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt(why) if why.contains(session.id.as_str()) && why.contains("status")), "{error}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn figures_count_sessions_their_time_and_their_messages() {
-    on_database(|place| async move {
-        let store = place.open().await;
-        let sessions: Vec<_> = ["a", "b", "c"].map(|v| Session::open(visitor(v), NOW)).to_vec();
-        for session in &sessions {
-            store.insert_session(session, Some(&session.visitor.key())).await.unwrap();
-            stored(&store, message(&session.id, "hi")).await;
-        }
-        stored(&store, message(&sessions[0].id, "ho")).await;
-        stored(&store, end(&sessions[0].id)).await;
-        store.finish_session(&sessions[0].id, 1, NOW.plus_ms(700), "done").await.unwrap();
-        let totals = store.totals(Realm::Support).await.unwrap();
-        assert_eq!((totals.waiting, totals.active, totals.ended, totals.messages, totals.ended_duration_ms), (2, 0, 1, 4, 700));
     })
     .await;
 }

@@ -109,8 +109,9 @@ async fn offences(database: &Database, sent: &[Sent]) -> Vec<String> {
         let (mut stages, mut looked_at) = (Vec::new(), 0);
         look(&Bson::from(answer), false, &mut stages, &mut looked_at);
         assert!(!stages.is_empty(), "{method}: no plan of {command}");
-        // What counts, or looks into texts, goes through all that it counts or looks into.
-        let walks = ["aggregate", "count", "distinct"].contains(&name.as_str()) || command.to_string().contains("$indexOfBytes");
+        // What counts, or looks into texts, goes through all that it counts or looks into; and figures are of all sessions.
+        let is_count = ["aggregate", "count", "distinct"].contains(&name.as_str());
+        let walks = is_count || *method == "totals" || command.to_string().contains("$indexOfBytes");
         if stages.iter().any(|s| s == "COLLSCAN") || (looked_at > LOOKED_AT && !walks) {
             found.push(format!("{method}: {} looks at {looked_at}: {}", stages.join(" "), plain(command)));
         }
@@ -138,10 +139,15 @@ fn is_peek(command: &Document) -> bool {
     command.get_document("filter").is_ok_and(Document::is_empty) && command.get_i64("limit").is_ok_and(|limit| limit == 1)
 }
 
-/// The command without what only belongs to its sending.
+/// The command without what only belongs to its sending, and the first of several updates, which are alike: no more than one is explained.
 fn plain(command: &Document) -> Document {
-    let own = ["lsid", "$db", "$clusterTime", "$readPreference", "txnNumber", "writeConcern", "readConcern"];
-    command.iter().filter(|(field, _)| !own.contains(&field.as_str())).map(|(field, value)| (field.clone(), value.clone())).collect()
+    let own = ["lsid", "$db", "$clusterTime", "$readPreference", "txnNumber", "writeConcern", "readConcern", "ordered"];
+    let kept = command.iter().filter(|(field, _)| !own.contains(&field.as_str()));
+    let mut plain: Document = kept.map(|(field, value)| (field.clone(), value.clone())).collect();
+    if let Ok(updates) = plain.get_array_mut("updates") {
+        updates.truncate(1);
+    }
+    plain
 }
 
 /// Gathers the stages of the winning plans, and the most keys or documents that any of them looked at.
