@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::domain::entry::{Entry, Form};
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::principal::Realm;
 use crate::domain::session::Session;
@@ -113,7 +113,7 @@ impl Announce for Webhook {
         self.next.appended(entry);
     }
 
-    fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
+    fn signal(&self, to: &[Audience], signal: Signal, except: Option<&Audience>) {
         let note = match &signal {
             Signal::Opened { session } => Some(Note { session: Arc::clone(session), said: None }),
             Signal::Said { session, entry } => Some(Note { session: Arc::clone(session), said: Some(Arc::clone(entry)) }),
@@ -128,7 +128,7 @@ impl Announce for Webhook {
             | Signal::Presence { .. }
             | Signal::Availability { .. } => None,
         };
-        self.next.signal(to, signal, origin);
+        self.next.signal(to, signal, except);
         if let Some(note) = note.filter(|_| to.contains(&Audience::Agents(Realm::Operators))) {
             self.queue(note);
         }

@@ -18,7 +18,7 @@ use crate::config::{Config, Mode, Store as StoreConfig};
 use crate::domain::desk::{Desk, Policy, Ports};
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::{Announce, Audience, Authority, Credential, IssuedToken, SignUp, Signal};
 use crate::domain::principal::{Person, Principal, Realm};
 use crate::domain::store::Store;
@@ -124,7 +124,7 @@ impl Authority for Nobody {
 impl Announce for Nobody {
     fn appended(&self, _: Arc<Entry>) {}
 
-    fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+    fn signal(&self, _: &[Audience], _: Signal, _: Option<&Audience>) {}
 
     fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }

@@ -14,7 +14,7 @@ use super::principal::{Person, Principal, Realm};
 use super::session::Session;
 use super::time::Timestamp;
 
-/// Whom a passing event is for.
+/// Whom a passing event is for, or not for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// Everybody in a session.
@@ -25,6 +25,8 @@ pub enum Audience {
     Agents(Realm),
     /// Every admin of a realm who is there.
     Admins(Realm),
+    /// One connection.
+    Connection(ConnId),
 }
 
 /// A best-effort event; it is never stored, and a full buffer may drop it.
@@ -156,8 +158,8 @@ pub trait Announce: Send + Sync + 'static {
     /// An entry is stored. Announcing one again is harmless.
     fn appended(&self, entry: Arc<Entry>);
 
-    /// Something passing happened; a connection that is in several of the audiences hears of it once, and `origin` not at all.
-    fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>);
+    /// Something passing happened; a connection that is in several of the audiences hears of it once, and who is in `except` not at all.
+    fn signal(&self, to: &[Audience], signal: Signal, except: Option<&Audience>);
 
     /// The person with this key takes part in the session since the entry numbered `after`, or does no longer: its connections look, and join or
     /// leave. What the person calls afterwards is carried out after that.

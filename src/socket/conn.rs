@@ -75,12 +75,8 @@ pub(super) fn room(audience: &Audience) -> String {
         Audience::Person(key) => format!("person:{key}"),
         Audience::Agents(realm) => format!("agents:{}", realm.name()),
         Audience::Admins(realm) => format!("admins:{}", realm.name()),
+        Audience::Connection(conn) => format!("conn:{conn}"),
     }
-}
-
-/// The room of one connection alone, by which a broadcast leaves it out.
-pub(super) fn own_room(conn: &ConnId) -> String {
-    format!("conn:{conn}")
 }
 
 #[async_trait]
@@ -179,7 +175,7 @@ impl Conn {
         if !matches!(tokio::time::timeout(CONNECT_LIMIT, connected).await, Ok(Ok(()))) {
             return;
         }
-        self.enter(own_room(&self.id));
+        self.attend(&Audience::Connection(self.id.clone()));
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
         self.open(&desk, conversation.as_mut()).await;
         let reason = self.serve(&desk, conversation.as_mut(), &mut inbox).await;

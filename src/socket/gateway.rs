@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use socketioxide::operators::BroadcastOperators;
 
-use super::conn::{own_room, room};
+use super::conn::room;
 use super::mount::Sockets;
 use super::outlet::EmitErrors;
 use super::roster::Roster;
@@ -17,7 +17,7 @@ use crate::cluster::bus::{Command, News, SessionBus};
 use crate::dialect::Dialect;
 use crate::domain::entry::Entry;
 use crate::domain::error::StoreError;
-use crate::domain::ids::{ConnId, SessionId};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::{Announce, Audience, Signal};
 use crate::domain::store::Store;
 use crate::domain::time::Timestamp;
@@ -148,12 +148,15 @@ impl Announce for Gateway {
         self.bus.publish(entry);
     }
 
-    fn signal(&self, to: &[Audience], signal: Signal, origin: Option<&ConnId>) {
+    fn signal(&self, to: &[Audience], signal: Signal, except: Option<&Audience>) {
+        if to.is_empty() {
+            return; // To the library no room means every socket.
+        }
         let Some(entry) = signal.follows() else {
-            return self.floors().iter().for_each(|floor| floor.send(to, &signal, origin));
+            return self.floors().iter().for_each(|floor| floor.send(to, &signal, except));
         };
         for (floor, n) in self.floors().iter().zip(0..) {
-            let Some(packet) = Packet::of(floor, n, to, &signal, origin) else { continue };
+            let Some(packet) = Packet::of(floor, n, to, &signal, except) else { continue };
             if !floor.is_alone {
                 self.bus.ask(Command::Follow { session: entry.session.clone(), after: entry.seq(), packet: packet.packed().into() });
             }
@@ -170,9 +173,9 @@ impl Announce for Gateway {
 impl Floor {
     /// Sends a signal to the audiences, on every node, if the contract has a word for it. At once, so that what a connection says first is heard
     /// first and whoever joins later does not hear it.
-    fn send(&self, to: &[Audience], signal: &Signal, origin: Option<&ConnId>) {
+    fn send(&self, to: &[Audience], signal: &Signal, except: Option<&Audience>) {
         let Some(frame) = self.dialect.signal_frame(signal) else { return };
-        let Some(others) = self.others(to.iter().map(room).collect(), origin.map(own_room)) else { return };
+        let Some(others) = self.others(to.iter().map(room).collect(), except.map(room)) else { return };
         let others = if self.is_alone { others.local() } else { others };
         emit(others, frame.event, &frame.payload);
     }
@@ -206,9 +209,9 @@ struct Packet {
 }
 
 impl Packet {
-    fn of(floor: &Floor, n: usize, to: &[Audience], signal: &Signal, origin: Option<&ConnId>) -> Option<Self> {
+    fn of(floor: &Floor, n: usize, to: &[Audience], signal: &Signal, except: Option<&Audience>) -> Option<Self> {
         let frame = floor.dialect.signal_frame(signal)?;
-        let (rooms, except) = (to.iter().map(room).collect(), origin.map(own_room));
+        let (rooms, except) = (to.iter().map(room).collect(), except.map(room));
         Some(Self { floor: n, rooms, except, event: frame.event.to_owned(), payload: (*frame.payload).to_owned() })
     }
 

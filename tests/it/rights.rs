@@ -7,7 +7,7 @@ use helpline::auth::password::Hasher;
 use helpline::domain::desk::{Desk, Opening, Policy, Ports, Post};
 use helpline::domain::entry::{Body, Content, Entry};
 use helpline::domain::error::Error;
-use helpline::domain::ids::{ConnId, SessionId};
+use helpline::domain::ids::SessionId;
 use helpline::domain::ports::{Announce, Audience, Signal};
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::store::SessionQuery;
@@ -26,7 +26,7 @@ impl Announce for Heard {
         self.0.lock().unwrap().push(entry);
     }
 
-    fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+    fn signal(&self, _: &[Audience], _: Signal, _: Option<&Audience>) {}
 
     fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }

@@ -111,6 +111,7 @@ transcripts! {
     apart,
     handed_over,
     kept_out,
+    standing,
     operators_rooms,
     operators_support,
     operators_widget,

@@ -106,8 +106,8 @@ impl Announce for Kept {
         self.0.lock().unwrap().push(format!("entry {}", entry.seq()));
     }
 
-    fn signal(&self, to: &[Audience], _: Signal, origin: Option<&ConnId>) {
-        self.0.lock().unwrap().push(format!("signal to {} from {origin:?}", to.len()));
+    fn signal(&self, to: &[Audience], _: Signal, except: Option<&Audience>) {
+        self.0.lock().unwrap().push(format!("signal to {} except {except:?}", to.len()));
     }
 
     fn summon(&self, person: &str, _: &SessionId, after: u64) {
@@ -171,9 +171,9 @@ async fn everything_is_passed_on_and_only_what_operators_hear_is_told() {
     let kept = Arc::new(Kept::default());
     let url = Secret::new(format!("http://{}/", hook.address));
     let webhook = Webhook::with_limits(Arc::clone(&kept) as _, &url, quick()).unwrap();
-    let (other, conn) = (session(Realm::Support, None), ConnId::random());
+    let (other, caller) = (session(Realm::Support, None), Audience::Connection(ConnId::random()));
     webhook.appended(entry(&other, Form::Text));
-    webhook.signal(&[Audience::Agents(Realm::Support)], Signal::Opened { session: Arc::clone(&other) }, Some(&conn));
+    webhook.signal(&[Audience::Agents(Realm::Support)], Signal::Opened { session: Arc::clone(&other) }, Some(&caller));
     webhook.signal(
         &[Audience::Session(other.id.clone())],
         Signal::Said { session: Arc::clone(&other), entry: entry(&other, Form::Text) },
@@ -187,7 +187,7 @@ async fn everything_is_passed_on_and_only_what_operators_hear_is_told() {
     assert_eq!(hook.next().await.body["type"], "new_chat");
     let passed = kept.0.lock().unwrap().clone();
     assert_eq!(passed.len(), 5, "{passed:?}");
-    assert_eq!((passed[0].as_str(), passed[1].clone()), ("entry 1", format!("signal to 1 from {:?}", Some(&conn))));
+    assert_eq!((passed[0].as_str(), passed[1].clone()), ("entry 1", format!("signal to 1 except {:?}", Some(&caller))));
 }
 
 #[tokio::test]

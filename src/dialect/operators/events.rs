@@ -78,13 +78,6 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
             let named = if *vanished { changed } else { views::with(changed, [("operatorName", (*agent.name).into())]) };
             Some(Frame::new("operator-status-changed", &named))
         }
-        // Who answers here under another contract.
-        Signal::Presence { person, status, at } if person.role.answers() => {
-            let changed = json!({
-                "operatorId": person.id, "operatorName": person.name, "status": availability_word(*status), "timestamp": at.iso(),
-            });
-            Some(Frame::new("operator-status-changed", &changed))
-        }
         // The rest has no word.
         _ => None,
     }

@@ -176,6 +176,7 @@ impl Seat {
     fn take_post(&mut self, line: &dyn Line, agent: &Agent) {
         self.agents.retain(|a| a.id != agent.id);
         self.agents.push(agent.clone());
+        line.attend(&Audience::Person(agent.id.as_str().into()));
         line.attend(&Audience::Agents(Realm::Operators));
     }
 

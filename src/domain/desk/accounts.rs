@@ -160,12 +160,14 @@ impl Desk {
             allow_admin(who)?;
         }
         let known = self.store.find_account(id).await?.filter(|a| a.realm == who.realm()).ok_or(Error::AccountNotFound)?;
+        let turn = self.comings.take(&known.person().key().into()).await;
         let account = self.change_status(&known, status).await?;
+        drop(turn);
         self.serve_queue_of(&account, status).await?;
         Ok(account)
     }
 
-    /// Stores how the account's person stands, and then tells it.
+    /// Stores how the account's person stands, and then tells it: in other contracts as the agent's record has it, which is offline without connections.
     async fn change_status(&self, account: &Account, status: Availability) -> Result<Account, Error> {
         let now = self.now();
         let change = AccountChange { status: Some(status), seen_at: Some(now) };
@@ -175,10 +177,23 @@ impl Desk {
         let mut to = vec![Audience::Agents(account.realm), Audience::Person(person.key().into())];
         if account.realm.has_participants() {
             let shared = self.store.list_of_person(&person.key(), SHARED_LIMIT).await?;
-            to.extend(shared.into_iter().map(|session| Audience::Session(session.id)));
+            to.extend(shared.into_iter().filter(|s| s.realm == account.realm).map(|session| Audience::Session(session.id)));
         }
         self.announce.signal(&to, Signal::Presence { person, status, at: now }, None);
         Ok(account)
+    }
+
+    /// A login makes the account's person be online. Where he is connected and said otherwise that is told; else his first connection tells it.
+    pub(super) async fn come_online(&self, account: &Account) -> Result<(), Error> {
+        let (key, now) = (account.person().key(), self.now());
+        let turn = self.comings.take(&key.as_str().into()).await;
+        if account.status != Availability::Online && self.is_present(&key).await? {
+            self.change_status(account, Availability::Online).await?;
+            drop(turn);
+            return self.serve_queue_of(account, Availability::Online).await;
+        }
+        let online = AccountChange { status: Some(Availability::Online), seen_at: Some(now) };
+        Ok(self.store.change_account(&account.id, &online, now).await.map(drop)?)
     }
 
     /// Notes a connection of a person with an account, who is online with the first one, and is given sessions where he answers those of a queue.
@@ -212,7 +227,7 @@ impl Desk {
     /// [`Error::Unavailable`].
     pub async fn person_left(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
         let _turn = self.comings.take(&person.key().into()).await;
-        if self.note_departure(&person.key(), conn).await? { self.see_off(&person.key(), Some(conn)).await } else { Ok(()) }
+        if self.note_departure(&person.key(), conn).await? { self.see_off(&person.key()).await } else { Ok(()) }
     }
 
     /// The person's last connection is gone. Its turn is taken.
@@ -220,20 +235,25 @@ impl Desk {
         let Some(account) = self.find_account(person).await? else { return Ok(()) };
         if takes_sessions(&account) {
             let agent = AgentId::of(account.realm, account.id.as_str());
-            self.store.set_availability(&agent, None, Availability::Offline, None).await?;
+            let gone = self.store.set_availability(&agent, None, Availability::Offline, None).await?;
             self.store.set_attended(&agent, false, self.now()).await?;
+            if let Some(gone) = gone {
+                self.tell_availability(gone, true, None).await;
+            }
         }
         self.change_status(&account, Availability::Offline).await.map(drop)
     }
 
     /// An agent who is there takes new sessions as he declares.
-    pub(super) async fn follow_status(&self, account: &Account, status: Availability) -> Result<(), Error> {
+    async fn follow_status(&self, account: &Account, status: Availability) -> Result<(), Error> {
         if !takes_sessions(account) {
             return Ok(());
         }
         let id = AgentId::of(account.realm, account.id.as_str());
-        if self.is_present(id.as_str()).await? {
-            self.store.set_availability(&id, None, status, Some(self.now())).await?;
+        if self.is_present(id.as_str()).await?
+            && let Some(agent) = self.store.set_availability(&id, None, status, Some(self.now())).await?
+        {
+            self.tell_availability(agent, false, None).await;
         }
         Ok(())
     }

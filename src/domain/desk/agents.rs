@@ -8,7 +8,7 @@ use super::callers::{allow_overview, allow_staff};
 use crate::domain::agent::{Agent, Availability, Strategy, candidates};
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, ConnId};
-use crate::domain::ports::{Audience, Signal};
+use crate::domain::ports::Audience;
 use crate::domain::principal::{Principal, Realm};
 use crate::domain::session::{Session, Status};
 
@@ -86,6 +86,7 @@ impl Desk {
     /// [`Error::Unauthenticated`], [`Error::Forbidden`], [`Error::AgentNotFound`].
     pub async fn set_availability(&self, who: &Principal, agent: &AgentId, to: Availability) -> Result<Agent, Error> {
         allow_agent(who, agent)?;
+        let _turn = self.comings.take(&agent.as_str().into()).await;
         self.declare(agent, to, None).await
     }
 
@@ -98,6 +99,7 @@ impl Desk {
         agents.iter().try_for_each(|agent| allow_agent(who, agent))?;
         let mut known = 0;
         for agent in agents {
+            let _turn = self.comings.take(&agent.as_str().into()).await;
             match self.declare(agent, to, None).await {
                 Ok(_) => known += 1,
                 Err(Error::AgentNotFound) => {}
@@ -132,7 +134,7 @@ impl Desk {
 
     async fn declare(&self, agent: &AgentId, to: Availability, origin: Option<&ConnId>) -> Result<Agent, Error> {
         let agent = self.store.set_availability(agent, None, to, Some(self.now())).await?.ok_or(Error::AgentNotFound)?;
-        self.tell_availability(&agent, false, origin);
+        self.tell_availability(agent.clone(), false, origin.cloned().map(Audience::Connection).as_ref()).await;
         if agent.is_available() {
             self.drain_queue(agent.realm).await?;
         }
@@ -157,15 +159,9 @@ impl Desk {
         let back = arrived?;
         drop(turn);
         match back {
-            Some(back) => self.tell_back(&back, Some(conn)).await,
+            Some(back) => self.tell_back(back, Some(&Audience::Connection(conn.clone()))).await,
             None => Ok(()),
         }
-    }
-
-    /// Tells that the agent is there again, and serves the queue.
-    pub(super) async fn tell_back(&self, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
-        self.tell_availability(agent, false, origin);
-        self.drain_queue(agent.realm).await
     }
 
     /// Notes that the agent is there; who was away is online, and answered.
@@ -181,26 +177,28 @@ impl Desk {
     pub async fn agent_left(&self, agent: &AgentId, conn: &ConnId) -> Result<(), Error> {
         // Between finding that it was the last one and writing so, no other may come.
         let _turn = self.comings.take(&agent.as_str().into()).await;
-        if self.note_departure(agent.as_str(), conn).await? { self.see_off(agent.as_str(), Some(conn)).await } else { Ok(()) }
+        if self.note_departure(agent.as_str(), conn).await? { self.see_off(agent.as_str()).await } else { Ok(()) }
     }
 
-    /// The agent's last connection is gone. His turn is taken.
-    pub(super) async fn agent_vanished(&self, agent: &AgentId, conn: Option<&ConnId>) -> Result<(), Error> {
+    /// The agent's last connection is gone. His turn is taken; he may come to another node meanwhile.
+    pub(super) async fn agent_vanished(&self, agent: &AgentId) -> Result<(), Error> {
         let there = [Availability::Online, Availability::Busy];
+        let himself = Audience::Person(agent.as_str().into());
         let away = self.store.set_availability(agent, Some(&there), Availability::Away, None).await?;
         self.store.set_attended(agent, false, self.now()).await?;
+        let is_told = away.is_some();
         if let Some(away) = away {
-            self.tell_availability(&away, true, conn);
+            self.tell_availability(away, true, Some(&himself)).await;
         }
-        Ok(())
-    }
-
-    /// Tells the other agents, and everybody in this agent's sessions.
-    fn tell_availability(&self, agent: &Agent, vanished: bool, origin: Option<&ConnId>) {
-        let sessions = agent.sessions.iter().cloned().map(Audience::Session);
-        let to: Vec<Audience> = std::iter::once(Audience::Agents(agent.realm)).chain(sessions).collect();
-        let signal = Signal::Availability { agent: Arc::new(agent.clone()), vanished, at: self.now(), after: None };
-        self.announce.signal(&to, signal, origin);
+        if !self.is_present(agent.as_str()).await? {
+            return Ok(());
+        }
+        match self.agent_is_there(agent).await? {
+            Some(back) => self.tell_back(back, Some(&himself)).await,
+            // The other node may have told that before this one told that he had gone: how he stands now is told last.
+            None if is_told => self.tell_standing(agent, &himself).await,
+            None => Ok(()),
+        }
     }
 
     /// The agent's record, for showing it beside a session that the caller may see.

@@ -9,7 +9,6 @@ use crate::domain::agent::{Agent, Strategy, candidates};
 use crate::domain::entry::{Assignment, Body, Content, Draft, Entry};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::{AgentId, ConnId, EntryId, SessionId};
-use crate::domain::ports::{Audience, Signal};
 use crate::domain::principal::{Person, Principal, Realm, Role};
 use crate::domain::session::{Assignee, Session, Status};
 use crate::domain::store::Appended;
@@ -97,7 +96,7 @@ impl Desk {
             match self.store.reassign_session(&session.id, session.assignment, &to, self.now()).await? {
                 Some(claimed) => {
                     if let Some(entry) = self.record_assignment(&claimed, agent.assignee().into(), Record::default()).await? {
-                        self.tell_reassigned(&claimed, &entry).await;
+                        self.tell_change_of_hands(&claimed, &entry, None).await;
                     }
                 }
                 None => self.give_back(session, &agent.id).await?,
@@ -147,7 +146,7 @@ impl Desk {
         }
         drop(turn);
         let taken = taken?;
-        self.follow_up(&taken, agent, conn).await?;
+        self.follow_up(&taken, conn).await?;
         Ok((taken.session, taken.made.is_some()))
     }
 
@@ -171,34 +170,17 @@ impl Desk {
             other => other?,
         };
         drop(turn);
-        self.follow_up(&taken, agent, Some(conn)).await
+        self.follow_up(&taken, Some(conn)).await
     }
 
     /// What follows from a session that has changed hands: those whom it concerns are told, and the former slot serves the queue.
-    async fn follow_up(&self, taken: &Taken, agent: &Agent, origin: Option<&ConnId>) -> Result<(), Error> {
+    async fn follow_up(&self, taken: &Taken, origin: Option<&ConnId>) -> Result<(), Error> {
         if let Some(made) = &taken.made {
-            self.tell_reassigned(&taken.session, made).await;
+            self.tell_change_of_hands(&taken.session, made, origin).await;
         }
-        let Some(former) = &taken.former else { return Ok(()) };
-        if let Some(made) = &taken.made {
-            self.tell_who_is_there(made, &former.id, (&agent.id, origin)).await;
-        }
-        self.drain_queue(former.id.realm()).await
-    }
-
-    /// Where the former agent was shown as gone, those in the session hear how the one stands who answers now. The change is stored, so failures are
-    /// for the log alone.
-    pub(super) async fn tell_who_is_there(&self, made: &Arc<Entry>, former: &AgentId, (agent, origin): (&AgentId, Option<&ConnId>)) {
-        let found = match self.store.find_agents(&[former.clone(), agent.clone()]).await {
-            Ok(found) => found,
-            Err(error) => return tracing::warn!(session.id = %made.session, %error, "whether who answers is there could not be told"),
-        };
-        if found.iter().any(|a| a.id == *former && a.is_there()) {
-            return;
-        }
-        if let Some(now) = found.into_iter().find(|a| a.id == *agent) {
-            let signal = Signal::Availability { agent: Arc::new(now), vanished: false, at: self.now(), after: Some(Arc::clone(made)) };
-            self.announce.signal(&[Audience::Session(made.session.clone())], signal, origin);
+        match &taken.former {
+            Some(former) => self.drain_queue(former.id.realm()).await,
+            None => Ok(()),
         }
     }
 

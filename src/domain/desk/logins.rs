@@ -6,8 +6,7 @@ use std::sync::PoisonError;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Desk;
-use crate::domain::account::{Account, AccountChange, EMAIL_LIMIT, Login};
-use crate::domain::agent::Availability;
+use crate::domain::account::{Account, EMAIL_LIMIT, Login};
 use crate::domain::error::Error;
 use crate::domain::ids::{LoginId, random_secret};
 use crate::domain::ports::Verdict;
@@ -96,10 +95,7 @@ impl Desk {
         let id = self.passwords.fingerprint(&secret);
         let login = Login { id, account: account.id.clone(), created_at: now, expires_at: now.plus_ms(LOGIN_MS) };
         self.store.insert_login(&login).await?;
-        let online = AccountChange { status: Some(Availability::Online), seen_at: Some(now) };
-        self.store.change_account(&account.id, &online, now).await?;
-        self.follow_status(&account, Availability::Online).await?;
-        self.serve_queue_of(&account, Availability::Online).await?;
+        self.come_online(&account).await?;
         Ok(LoggedIn { account, token: secret, login: Some(login) })
     }
 

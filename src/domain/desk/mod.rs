@@ -12,6 +12,7 @@ mod edits;
 mod attachments;
 mod agents;
 mod presence;
+mod standing;
 mod turns;
 mod touches;
 mod accounts;
@@ -172,7 +173,7 @@ impl Desk {
     pub fn signal(&self, signal: Signal, origin: &ConnId) {
         let (Signal::Joined { session, .. } | Signal::Left { session, .. } | Signal::Typing { session, .. }) = &signal else { return };
         let everybody = [Audience::Session(session.clone())];
-        self.announce.signal(&everybody, signal, Some(origin));
+        self.announce.signal(&everybody, signal, Some(&Audience::Connection(origin.clone())));
     }
 
     /// Whether the store answers.

@@ -60,7 +60,7 @@ pub struct Overview {
     /// Who takes part, answers it, or opened it, as far as there still is an account.
     pub people: Vec<Known>,
     /// The record of who answers it, where his contract keeps no logins: how he stands.
-    pub agent: Option<Agent>,
+    pub agent: Option<Arc<Agent>>,
     /// Its last message.
     pub last: Option<Entry>,
 }
@@ -78,7 +78,7 @@ impl Overview {
 
     /// How a person without an account stands who answers it.
     pub fn standing(&self, person: &Person) -> Option<&Agent> {
-        self.agent.as_ref().filter(|agent| person.role.answers() && agent.id == AgentId::of(person.realm, &person.id))
+        self.agent.as_deref().filter(|agent| person.role.answers() && agent.id == AgentId::of(person.realm, &person.id))
     }
 }
 
@@ -221,7 +221,10 @@ impl Desk {
     }
 
     /// The records of those who answer these sessions and have no account whose status would be shown.
-    async fn agents_without_accounts(&self, sessions: &[Session]) -> Result<Vec<Agent>, Error> {
+    async fn agents_without_accounts(&self, sessions: &[Session]) -> Result<Vec<Arc<Agent>>, Error> {
+        if self.contracts == Contracts::Apart {
+            return Ok(Vec::new());
+        }
         let answering = sessions.iter().filter_map(|s| s.agent.as_ref().map(|a| a.id.clone()));
         let mut wanted: Vec<AgentId> = answering.filter(|id| !id.realm().keeps_logins()).collect();
         wanted.sort();
@@ -229,7 +232,7 @@ impl Desk {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.store.find_agents(&wanted).await?)
+        Ok(self.store.find_agents(&wanted).await?.into_iter().map(Arc::new).collect())
     }
 
     /// Who takes part in the sessions of several people that changed last, since this moment: his key, the session, and the entry since which he
@@ -254,9 +257,15 @@ impl Desk {
         Ok(recent)
     }
 
-    /// Tells those whom it concerns that somebody else answers a session of several people, or nobody any more; connections join and leave it.
-    /// It is stored, so failures are for the log alone.
-    pub(super) async fn tell_reassigned(&self, session: &Session, entry: &Entry) {
+    /// Tells those whom it concerns that somebody else answers the session, or nobody any more, and how he stands. It is stored, so failures are for the
+    /// log alone.
+    pub(super) async fn tell_change_of_hands(&self, session: &Session, entry: &Arc<Entry>, origin: Option<&ConnId>) {
+        self.tell_reassigned(session, entry).await;
+        self.tell_who_answers(entry, origin).await;
+    }
+
+    /// The same for contracts that know sessions by their people: connections join and leave it.
+    async fn tell_reassigned(&self, session: &Session, entry: &Entry) {
         let Content::Assigned(made) = &entry.content else { return };
         let is_shown_elsewhere = self.contracts == Contracts::Together && made.former.is_some();
         if session.participants.is_empty() && !is_shown_elsewhere {

@@ -10,6 +10,7 @@ use crate::domain::account::Account;
 use crate::domain::agent::Availability;
 use crate::domain::error::Error;
 use crate::domain::ids::{AgentId, ConnId, NodeId};
+use crate::domain::ports::Audience;
 use crate::domain::presence::Presence;
 use crate::domain::principal::{Person, Realm, Role};
 
@@ -187,7 +188,7 @@ impl Desk {
 
     async fn forget_presence(&self, gone: &Presence) -> Result<(), Error> {
         self.store.remove_presence(&gone.person, &gone.conn).await?;
-        if self.is_present(&gone.person).await? { Ok(()) } else { self.see_off(&gone.person, None).await }
+        if self.is_present(&gone.person).await? { Ok(()) } else { self.see_off(&gone.person).await }
     }
 
     /// Brings what is noted of people in line with the connections that there are: a crash, or an outage of the store, may have kept somebody from
@@ -213,7 +214,7 @@ impl Desk {
             for who in seemingly.iter().filter(|who| !present.contains(*who)) {
                 let _turn = self.comings.take(who).await;
                 if !self.is_present(who).await? {
-                    self.see_off(who, None).await?;
+                    self.see_off(who).await?;
                 }
             }
         }
@@ -233,11 +234,9 @@ impl Desk {
     }
 
     /// The last connection of the person with this key is gone. Its turn is taken; it may come to another node meanwhile.
-    pub(super) async fn see_off(&self, who: &str, conn: Option<&ConnId>) -> Result<(), Error> {
-        match person_of(who) {
-            Some(person) => self.person_vanished(&person).await?,
-            None => self.agent_vanished(&AgentId::stored(who), conn).await?,
-        }
+    pub(super) async fn see_off(&self, who: &str) -> Result<(), Error> {
+        let Some(person) = person_of(who) else { return self.agent_vanished(&AgentId::stored(who)).await };
+        self.person_vanished(&person).await?;
         if self.is_present(who).await? { self.welcome_back(who).await } else { Ok(()) }
     }
 
@@ -249,7 +248,7 @@ impl Desk {
                 None => Ok(()),
             },
             None => match self.agent_is_there(&AgentId::stored(who)).await? {
-                Some(back) => self.tell_back(&back, None).await,
+                Some(back) => self.tell_back(back, Some(&Audience::Person(who.into()))).await,
                 None => Ok(()),
             },
         }

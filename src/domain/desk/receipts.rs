@@ -81,7 +81,7 @@ impl Desk {
         let people = session.participants.iter().map(|p| Audience::Person(p.key().into()));
         let to: Vec<Audience> = people.chain([Audience::Session(session.id.clone())]).collect();
         let signal = Signal::Receipt { message: Arc::new(message), reader: person.clone(), is_read };
-        self.announce.signal(&to, signal, origin);
+        self.announce.signal(&to, signal, origin.cloned().map(Audience::Connection).as_ref());
         Ok(())
     }
 

@@ -215,10 +215,7 @@ impl Desk {
             let recorded = self.record_assignment(&moved, made, record).await?;
             self.return_slot(&moved, from.as_ref()).await?;
             let entry = recorded.ok_or_else(|| Error::SessionEnded(id.clone()))?;
-            self.tell_reassigned(&moved, &entry).await;
-            if let (Some(from), Some(to)) = (&from, &to) {
-                self.tell_who_is_there(&entry, from, (to, None)).await;
-            }
+            self.tell_change_of_hands(&moved, &entry, None).await;
             return Ok(moved);
         }
         Err(StoreError::Conflict(format!("session {id}")).into())

@@ -1,17 +1,17 @@
 //! Operators who come, go and take sessions all at once, at a desk over each store: who is connected is shown as being there.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use helpline::domain::agent::{Agent, Availability};
-use helpline::domain::desk::{Desk, Opening, Watch};
-use helpline::domain::entry::{Content, Entry};
-use helpline::domain::ids::{AgentId, ConnId, SessionId};
-use helpline::domain::ports::{Announce, Audience, Signal};
+use helpline::domain::desk::{Desk, Opening, Policy, Watch};
+use helpline::domain::entry::Content;
+use helpline::domain::ids::{AgentId, ConnId};
+use helpline::domain::ports::Announce;
 use helpline::domain::principal::{Person, Principal, Realm, Role};
 use helpline::domain::store::Store;
 
-use super::parts::{desk_over, desk_telling};
+use super::parts::{Ear, desk_over, desk_telling};
 
 const WHO: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
 
@@ -115,25 +115,9 @@ async fn whoever_vanishes_is_not_the_one_who_was_active_last(store: Arc<dyn Stor
     assert_eq!(order().await, [last, first]);
 }
 
-/// Hears how agents stand, in order.
-#[derive(Default)]
-struct Ear(Mutex<Vec<Availability>>);
-
-impl Announce for Ear {
-    fn appended(&self, _: Arc<Entry>) {}
-
-    fn signal(&self, _: &[Audience], signal: Signal, _: Option<&ConnId>) {
-        if let Signal::Availability { agent, .. } = signal {
-            self.0.lock().expect("an ear").push(agent.availability);
-        }
-    }
-
-    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
-}
-
 async fn who_was_taken_for_gone_and_is_not_is_told_to_be_there(store: Arc<dyn Store>) {
     let ear = Arc::new(Ear::default());
-    let [here, there] = [(); 2].map(|()| desk_telling(Arc::clone(&store), Arc::clone(&ear) as Arc<dyn Announce>));
+    let [here, there] = [(); 2].map(|()| desk_telling(Arc::clone(&store), Arc::clone(&ear) as Arc<dyn Announce>, Policy::default()));
     let agent = there.register_agent(&WHO, "op").await.expect("a record");
     let (mut watch, mut slow) = (Watch::new(false, 3), Watch::new(false, 3));
     for (desk, watch) in [(&here, &mut watch), (&there, &mut slow)] {
@@ -145,13 +129,32 @@ async fn who_was_taken_for_gone_and_is_not_is_told_to_be_there(store: Arc<dyn St
         here.show_life().await.expect("a sign");
         here.keep_watch(&mut watch).await.expect("a look");
     }
-    assert_eq!(*ear.0.lock().expect("an ear"), [Availability::Online, Availability::Away]);
+    assert_eq!(ear.heard(), [Availability::Online, Availability::Away]);
     there.show_life().await.expect("a sign");
     there.keep_watch(&mut slow).await.expect("a look");
-    assert_eq!(*ear.0.lock().expect("an ear"), [Availability::Online, Availability::Away, Availability::Online]);
+    assert_eq!(ear.heard(), [Availability::Online, Availability::Away, Availability::Online]);
+}
+
+async fn who_leaves_one_node_while_he_comes_to_another_is_told_to_be_there_last(store: Arc<dyn Store>) {
+    let ear = Arc::new(Ear::default());
+    let nodes = [(); 2].map(|()| desk_telling(Arc::clone(&store), Arc::clone(&ear) as Arc<dyn Announce>, Policy::default()));
+    let agent = nodes[0].register_agent(&WHO, "op").await.expect("a record");
+    let mut old = ConnId::random();
+    nodes[0].agent_arrived_as(&WHO, &agent.id, Availability::Online, &old).await.expect("an arrival");
+    for round in 1..100 {
+        let (from, to, new) = (Arc::clone(&nodes[(round - 1) % 2]), Arc::clone(&nodes[round % 2]), ConnId::random());
+        let (going, gone) = (agent.clone(), old);
+        let leaving = tokio::spawn(async move { from.agent_left(&going.id, &gone).await });
+        to.agent_arrived(&agent, &new).await.expect("an arrival");
+        leaving.await.expect("a task").expect("a departure");
+        assert_eq!(availability(&nodes[0], &agent).await, Availability::Online, "round {round}");
+        assert_eq!(ear.heard().last(), Some(&Availability::Online), "round {round}");
+        old = new;
+    }
 }
 
 on_both_stores! {
+    who_leaves_one_node_while_he_comes_to_another_is_told_to_be_there_last,
     who_was_taken_for_gone_and_is_not_is_told_to_be_there,
     whoever_comes_back_while_he_goes_is_there,
     who_was_connected_when_the_process_died_is_away_and_who_was_declared_stays,

@@ -10,6 +10,7 @@ use helpline::domain::entry::{Body, Content, Draft};
 use helpline::domain::error::Error;
 use helpline::domain::habits::Contracts;
 use helpline::domain::ids::{AccountId, AgentId, EntryId, SessionId};
+use helpline::domain::ports::Announce;
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::session::{Session, Status};
 use helpline::domain::store::Store;
@@ -17,7 +18,7 @@ use helpline::store::sqlite::Sqlite;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::parts::{desk_over, desk_under};
+use super::parts::{Ear, desk_over, desk_telling, desk_under};
 
 const SUPPORT: Principal = Principal::Delegate { realm: Realm::Support, has_key: true };
 const OPERATORS: Principal = Principal::Delegate { realm: Realm::Operators, has_key: true };
@@ -188,6 +189,25 @@ async fn walls_hold_for_sessions_that_crossed_before_them() {
     assert_eq!(seen(&floor.desk).await, (1, 1, 1, true, true, 2));
     let apart = desk_under(Arc::clone(&floor.store), Policy { contracts: Contracts::Apart, ..Policy::default() });
     assert_eq!(seen(&apart).await, (0, 0, 0, false, false, 0));
+}
+
+#[tokio::test]
+async fn where_contracts_are_apart_nobody_hears_of_an_agent_of_another_one() {
+    let floor = Floor::open().await;
+    let operator = floor.operator("o1").await;
+    let (own, other) = (floor.start(&OPERATORS, "a visitor of operators").await, floor.start(&WIDGET, "a visitor of widget").await);
+    for session in [&own, &other] {
+        floor.desk.take_session(&OPERATORS, &operator, &session.id, (None, None)).await.expect("a session");
+    }
+    let told = async |contracts| {
+        let ear = Arc::new(Ear::default());
+        let policy = Policy { contracts, ..Policy::default() };
+        let desk = desk_telling(Arc::clone(&floor.store), Arc::clone(&ear) as Arc<dyn Announce>, policy);
+        desk.set_availability(&OPERATORS, &operator.id, Availability::Busy).await.expect("a write");
+        ear.last_sessions()
+    };
+    assert_eq!(told(Contracts::Together).await, [own.id.clone(), other.id.clone()]);
+    assert_eq!(told(Contracts::Apart).await, [own.id]);
 }
 
 #[tokio::test]

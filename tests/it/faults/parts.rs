@@ -1,12 +1,13 @@
 //! Parts of a node that tests in this process put together themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use helpline::auth::password::Hasher;
 use helpline::auth::{Auth, Settings};
+use helpline::domain::agent::Availability;
 use helpline::domain::desk::{Desk, Policy, Ports};
 use helpline::domain::entry::Entry;
-use helpline::domain::ids::{ConnId, SessionId};
+use helpline::domain::ids::SessionId;
 use helpline::domain::ports::{Announce, Audience, SignUp, Signal};
 use helpline::domain::store::Store;
 use helpline::domain::time::{SystemClock, Timestamp};
@@ -33,16 +34,42 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Arc<Desk> {
 
 /// The same under this policy.
 pub(crate) fn desk_under(store: Arc<dyn Store>, policy: Policy) -> Arc<Desk> {
-    Arc::new(Desk::new(ports(store, Arc::new(Unheard)), policy))
+    desk_telling(store, Arc::new(Unheard), policy)
 }
 
 /// A desk that tells this one everything.
-pub(crate) fn desk_telling(store: Arc<dyn Store>, listener: Arc<dyn Announce>) -> Arc<Desk> {
-    Arc::new(Desk::new(ports(store, listener), Policy::default()))
+pub(crate) fn desk_telling(store: Arc<dyn Store>, listener: Arc<dyn Announce>, policy: Policy) -> Arc<Desk> {
+    Arc::new(Desk::new(ports(store, listener), policy))
 }
 
 fn ports(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Ports {
     Ports { store, announce, authority: authority(), passwords: Arc::new(Hasher::default()), clock: Arc::new(SystemClock) }
+}
+
+/// Hears how agents stand, in order, and in which sessions.
+#[derive(Default)]
+pub(crate) struct Ear(Mutex<Vec<(Availability, Vec<SessionId>)>>);
+
+impl Ear {
+    pub(crate) fn heard(&self) -> Vec<Availability> {
+        self.0.lock().expect("an ear").iter().map(|(availability, _)| *availability).collect()
+    }
+
+    pub(crate) fn last_sessions(&self) -> Vec<SessionId> {
+        self.0.lock().expect("an ear").last().map(|(_, sessions)| sessions.clone()).unwrap_or_default()
+    }
+}
+
+impl Announce for Ear {
+    fn appended(&self, _: Arc<Entry>) {}
+
+    fn signal(&self, to: &[Audience], signal: Signal, _: Option<&Audience>) {
+        let Signal::Availability { agent, .. } = signal else { return };
+        let session = |audience: &Audience| if let Audience::Session(id) = audience { Some(id.clone()) } else { None };
+        self.0.lock().expect("an ear").push((agent.availability, to.iter().filter_map(session).collect()));
+    }
+
+    fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }
 
 /// A fan-out without listeners, for what only the store shows.
@@ -51,7 +78,7 @@ pub(crate) struct Unheard;
 impl Announce for Unheard {
     fn appended(&self, _: Arc<Entry>) {}
 
-    fn signal(&self, _: &[Audience], _: Signal, _: Option<&ConnId>) {}
+    fn signal(&self, _: &[Audience], _: Signal, _: Option<&Audience>) {}
 
     fn summon(&self, _: &str, _: &SessionId, _: u64) {}
 }
