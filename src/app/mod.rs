@@ -1,5 +1,6 @@
 //! The composition root: builds every part from the configuration and runs them until the server is told to stop. Decides nothing.
 
+mod metrics;
 mod origins;
 mod parts;
 mod upkeep;
@@ -14,6 +15,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use futures_util::future::{join_all, try_join, try_join_all};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::TimeoutLayer;
@@ -60,18 +62,26 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         let listener = listen(address);
         listeners.push(listener.with_context(|| format!("cannot listen on {address} (HOST, PORT, MOUNTS)"))?);
     }
+    let metrics_listener = config.metrics.map(metrics::listen_on).transpose()?;
     let node = Node::build(&config).await?;
     let stopping = Arc::new(AtomicBool::new(false));
     let limits = &config.limits;
     let bounds = Bounds { write_stall: limits.write_stall, head: limits.header, slots: slots(limits.connections) };
-    let mut serving = Vec::new();
-    // Until its sockets have gone a node answers requests, and says that it is about to stop.
-    let (drained, is_drained) = Shutdown::new();
+    let mut served = Vec::new();
+    if let Some(listener) = metrics_listener {
+        tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+        served.push((WatchedListener::new(listener, metrics::bounds(&bounds)), metrics::router(node.observed(&bounds.slots))));
+    }
     for (listener, listens) in listeners.into_iter().zip(&node.listens) {
         tracing::info!(store = node.store_name, mode = config.mode.name(), "listening on http://{}", listener.local_addr()?);
-        let (router, told) = (node.router(&config, listens, &stopping), is_drained.clone());
-        serving.push(serve(WatchedListener::new(listener, bounds.clone()), router, async move { told.signalled().await }));
+        served.push((WatchedListener::new(listener, bounds.clone()), node.router(&config, listens, &stopping)));
     }
+    // Until its sockets have gone a node answers requests, and says that it is about to stop.
+    let (drained, is_drained) = Shutdown::new();
+    let serving = served.into_iter().map(|(listener, router)| {
+        let told = is_drained.clone();
+        serve(listener, router, async move { told.signalled().await })
+    });
     if let Some(open) = config.open_acts() {
         tracing::warn!("{open}");
     }
@@ -103,14 +113,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     if let Err(error) = node.desk.give_up_watch().await {
         tracing::warn!(%error, "other nodes take this one for alive until its lease ends");
     }
-    let errors = node.gateway.emit_errors();
-    let (full, gone) = (errors.full.load(Ordering::Relaxed), errors.gone.load(Ordering::Relaxed));
-    if let Some(traffic) = &node.traffic {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (said, unsaid, heard, cuts) = (count(&traffic.said), count(&traffic.unsaid), count(&traffic.heard), count(&traffic.cuts));
-        tracing::info!(redis.said = said, redis.unsaid = unsaid, redis.heard = heard, redis.cuts = cuts, "what went over Redis");
-    }
-    tracing::info!(emits.full = full, emits.gone = gone, "stopped");
+    node.say_stopped();
     Ok(())
 }
 
@@ -174,6 +177,28 @@ impl Node {
         let page = files::page_of(&config.mounts.iter().map(served).collect::<Vec<_>>());
         let traffic = cluster.traffic;
         Ok(Self { desk, trust, gateway, traffic, listens, page, store_name, started, lock })
+    }
+
+    /// What metrics are read from.
+    fn observed(&self, slots: &Arc<Semaphore>) -> metrics::Observed {
+        metrics::Observed {
+            desk: Arc::clone(&self.desk),
+            gateway: Arc::clone(&self.gateway),
+            traffic: self.traffic.clone(),
+            slots: Arc::clone(slots),
+            started: self.started,
+        }
+    }
+
+    /// Logs the end, with what was counted.
+    fn say_stopped(&self) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        if let Some(traffic) = &self.traffic {
+            let (said, unsaid, heard, cuts) = (count(&traffic.said), count(&traffic.unsaid), count(&traffic.heard), count(&traffic.cuts));
+            tracing::info!(redis.said = said, redis.unsaid = unsaid, redis.heard = heard, redis.cuts = cuts, "what went over Redis");
+        }
+        let tally = self.gateway.tally();
+        tracing::info!(emits.full = count(&tally.full), emits.gone = count(&tally.gone), "stopped");
     }
 
     /// Whether no other process can serve from this store.

@@ -1,7 +1,7 @@
 //! The configuration: read once from the environment and `.env` into types, with every problem reported together. The only place that reads
 //! variables; it opens nothing and knows no types but the domain's.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ mod admins;
 mod backends;
 mod dotenv;
 mod environment;
+mod logs;
 mod mounts;
 mod reader;
 mod report;
@@ -26,6 +27,7 @@ pub mod vars;
 
 pub use admins::FirstAdmin;
 pub use backends::Presence;
+pub use logs::{Log, LogFormat};
 pub use mounts::Mount;
 pub use report::{Problem, Problems, Warning};
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub limits: Limits,
     /// The logs.
     pub log: Log,
+    /// `METRICS_ADDR`; `None` means that nothing listens there.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What the server is for.
@@ -155,27 +159,6 @@ pub struct Limits {
     pub write_stall: Duration,
 }
 
-/// The logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// `LOG_LEVEL`: directives that the filter has accepted.
-    pub level: String,
-    /// `LOG_FORMAT`.
-    pub format: LogFormat,
-    /// `LOG_DIR`; `None` is standard error alone.
-    pub dir: Option<PathBuf>,
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines: one object a line.
-    Json,
-}
-
 impl Config {
     /// Reads the environment and the file `.env` of the working folder, once. The environment wins, even with an empty value.
     pub fn from_env() -> Result<(Self, Vec<Warning>), Problems> {
@@ -221,7 +204,8 @@ impl Config {
             data_dir: r.text(&vars::DATA_DIR).into(),
             presence: backends::presence(r),
             limits: limits(r),
-            log: log(r),
+            log: logs::log(r),
+            metrics: r.parsed(&vars::METRICS_ADDR, values::address_and_port),
         };
         config.warn_of_odd_sets(r);
         reader.finish(config)
@@ -281,6 +265,9 @@ impl Config {
         }
         if self.mode != Mode::Production && !self.host.is_loopback() {
             reader.warn(format!("listening on {} outside production; behind a proxy or on a network set NODE_ENV=production", self.host));
+        }
+        if let Some(open) = self.metrics.filter(|at| !at.ip().is_loopback()) {
+            reader.warn(format!("METRICS_ADDR={open}: whoever reaches this address reads the metrics; no credential is asked for"));
         }
         for (var, nets) in [(&vars::TRUSTED_NETWORKS, &self.trusted_networks), (&vars::TRUSTED_PROXIES, &self.trusted_proxies)] {
             if nets.iter().any(|net| net.prefix_len() == 0) {
@@ -386,13 +373,5 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         header: Duration::from_secs(reader.number(&vars::HEADER_TIMEOUT_SECONDS, 1..=3_600)),
         request: Duration::from_secs(reader.number(&vars::REQUEST_TIMEOUT_SECONDS, 1..=3_600)),
         write_stall: Duration::from_secs(reader.number(&vars::WRITE_STALL_SECONDS, 1..=3_600)),
-    }
-}
-
-fn log(reader: &mut Reader<'_>) -> Log {
-    Log {
-        level: reader.parsed(&vars::LOG_LEVEL, values::log_level).unwrap_or_default(),
-        format: choice(reader, &vars::LOG_FORMAT, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
-        dir: reader.given(&vars::LOG_DIR).map(PathBuf::from),
     }
 }

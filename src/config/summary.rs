@@ -47,6 +47,7 @@ impl Config {
         lines.push(("LOG_LEVEL", self.log.level.clone()));
         lines.push(("LOG_FORMAT", format.to_owned()));
         lines.push(("LOG_DIR", option(self.log.dir.as_ref().map(|d| d.display()))));
+        lines.push(("METRICS_ADDR", option(self.metrics)));
         lines
     }
 

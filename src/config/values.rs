@@ -1,6 +1,6 @@
 //! The values of variables, each parsed from text or refused. Pure; knows no variable by name.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
@@ -19,6 +19,12 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 /// An address to listen on; `localhost` is 127.0.0.1.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     if text.eq_ignore_ascii_case("localhost") { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
+}
+
+/// An address with a port to listen on; 0 takes a free one, and `localhost` is 127.0.0.1.
+pub(super) fn address_and_port(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.rsplit_once(':')?;
+    if host.eq_ignore_ascii_case("localhost") { Some((Ipv4Addr::LOCALHOST, port_number(port)?).into()) } else { text.parse().ok() }
 }
 
 /// A network in CIDR form, or one address. Host bits are cleared; `::ffff:` addresses become IPv4.

@@ -346,7 +346,7 @@ variables! {
             ..PLAIN
         };
     }
-    "Logs" {
+    "Logs and metrics" {
         LOG_LEVEL: Var {
             default: "info",
             meaning: "what is logged: a level, or levels by module",
@@ -365,6 +365,12 @@ variables! {
             meaning: "a folder that also gets app.log and error.log; without it only standard error",
             expected: "a folder",
             example: "/var/log/helpline",
+            ..PLAIN
+        };
+        METRICS_ADDR: Var {
+            meaning: "where Prometheus gets /metrics, which asks for no credential; without it nowhere",
+            expected: "an IP address or localhost, with a port",
+            example: "127.0.0.1:9464",
             ..PLAIN
         };
     }

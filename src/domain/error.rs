@@ -127,6 +127,25 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// All families, in the order of their declaration.
+    pub const ALL: [Kind; 7] =
+        [Kind::NotFound, Kind::Unauthenticated, Kind::Forbidden, Kind::Conflict, Kind::RateLimited, Kind::Unavailable, Kind::Internal];
+
+    /// The stable name, for figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::NotFound => "not_found",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::Forbidden => "forbidden",
+            Kind::Conflict => "conflict",
+            Kind::RateLimited => "rate_limited",
+            Kind::Unavailable => "unavailable",
+            Kind::Internal => "internal",
+        }
+    }
+}
+
 impl Error {
     /// The family.
     pub fn kind(&self) -> Kind {

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod attachment;
 pub mod entry;
 pub mod error;
+pub mod figures;
 pub mod habits;
 pub mod ids;
 pub mod presence;

@@ -127,6 +127,9 @@ pub trait Store: Attachments + Presences {
     /// The oldest sessions that wait in the realm, by (`created_at`, id); at most `limit`.
     async fn list_waiting(&self, realm: Realm, limit: u32) -> Result<Vec<Session>, StoreError>;
 
+    /// How many sessions wait in the realm. Its cost depends on their number alone.
+    async fn count_waiting(&self, realm: Realm) -> Result<u64, StoreError>;
+
     /// Sessions that are not ended, by id, after the given one; at most `limit`.
     async fn list_open(&self, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError>;
 

@@ -1,10 +1,14 @@
-//! The one table from families of errors to HTTP status codes, and the one place where refused and failed calls are logged.
+//! The one table from families of errors to HTTP status codes, and the one place where refused and failed calls are logged and counted.
 
 use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderName, StatusCode, header};
 
 use crate::domain::error::{Error, Kind};
+
+/// How many refused and failed calls of each family came here, in the order of [`Kind::ALL`]. Of the process, as the log is.
+static REFUSED: [AtomicU64; Kind::ALL.len()] = [const { AtomicU64::new(0) }; Kind::ALL.len()];
 
 /// The status of a family.
 pub fn of(kind: Kind) -> StatusCode {
@@ -24,8 +28,17 @@ pub fn retry_after(error: &Error) -> Option<[(HeaderName, String); 1]> {
     error.retry_after_ms().map(|ms| [(header::RETRY_AFTER, ms.div_ceil(1_000).to_string())])
 }
 
-/// Logs a failure of ours with its causes, and what was refused for lack of rights or patience. Other mistakes of callers are their own affair.
+/// How many calls were refused or failed since the process started, by family.
+pub fn refused() -> impl Iterator<Item = (Kind, u64)> {
+    Kind::ALL.into_iter().zip(REFUSED.iter().map(|count| count.load(Ordering::Relaxed)))
+}
+
+/// Logs a failure of ours with its causes, and what was refused for lack of rights or patience. Other mistakes of callers are their own affair, and
+/// only counted.
 pub fn log(error: &Error) {
+    if let Some(count) = REFUSED.get(error.kind() as usize) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
     match error.kind() {
         Kind::Unavailable | Kind::Internal => {}
         Kind::Forbidden | Kind::Unauthenticated | Kind::RateLimited => {

@@ -15,7 +15,7 @@ use super::drain::{Stay, send_away};
 use super::gate::Gates;
 use super::inbox::{self, Closed};
 use super::mount::CONNECT_TIMEOUT;
-use super::outlet::{EmitErrors, Outlet};
+use super::outlet::{Outlet, Tally};
 use super::roster::Roster;
 use super::tails::Tails;
 use crate::dialect::{Dialect, Handshake, Unadmitted};
@@ -38,7 +38,7 @@ pub(super) struct Door {
     pub(super) tails: Arc<Tails>,
     pub(super) places: PerAddress,
     pub(super) gates: Arc<Gates>,
-    pub(super) errors: Arc<EmitErrors>,
+    pub(super) tally: Arc<Tally>,
     pub(super) roster: Arc<Roster>,
     /// Whether sockets may stay; every connection's task listens.
     pub(super) stay: Arc<watch::Sender<Stay>>,
@@ -90,7 +90,7 @@ impl Door {
         let listed = who.person().map(|person| self.roster.list(person.key(), id.clone(), ending.clone()));
         let conn = Box::new(Conn {
             id,
-            outlet: Outlet::new(socket, Arc::clone(&self.errors)),
+            outlet: Outlet::new(socket, Arc::clone(&self.tally)),
             dialect: Arc::clone(&self.dialect),
             tails: Arc::clone(&self.tails),
             who: who.clone(),
@@ -99,6 +99,7 @@ impl Door {
             typing: Mutex::default(),
             told: Mutex::default(),
             _place: place,
+            _counted: self.tally.count(self.dialect.realm()),
             _listed: listed,
         });
         let conversation = self.dialect.converse(who, handshake);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::command::Listener;
 use super::inbox::{Closed, Inbox, Item};
-use super::outlet::Outlet;
+use super::outlet::{Counted, Outlet};
 use super::roster::Listed;
 use super::tails::Tails;
 use crate::dialect::wire::Frame;
@@ -64,6 +64,8 @@ pub(super) struct Conn {
     pub(super) told: Mutex<Option<Timestamp>>,
     /// The place of its address, given back when the task ends.
     pub(super) _place: Option<Place>,
+    /// That it is counted as open, until then.
+    pub(super) _counted: Counted,
     /// Its place among the connections of its person, given up likewise.
     pub(super) _listed: Option<Listed>,
 }

@@ -9,7 +9,7 @@ use socketioxide::operators::BroadcastOperators;
 
 use super::conn::room;
 use super::mount::Sockets;
-use super::outlet::EmitErrors;
+use super::outlet::Tally;
 use super::roster::Roster;
 use super::tails::Tails;
 use super::{Adapter, SocketIo};
@@ -36,7 +36,7 @@ pub struct Gateway {
     bus: Arc<dyn SessionBus>,
     tails: Arc<Tails>,
     floors: Arc<OnceLock<Vec<Floor>>>,
-    errors: Arc<EmitErrors>,
+    tally: Arc<Tally>,
     roster: Arc<Roster>,
 }
 
@@ -45,7 +45,7 @@ impl Gateway {
     /// earlier process has seen.
     pub fn new(store: Arc<dyn Store>, bus: Arc<dyn SessionBus>, started: Timestamp) -> Arc<Self> {
         let tails = Arc::new(Tails::new(store, Arc::clone(&bus), started));
-        let gateway = Arc::new(Self { bus, tails, floors: Arc::default(), errors: Arc::default(), roster: Arc::default() });
+        let gateway = Arc::new(Self { bus, tails, floors: Arc::default(), tally: Arc::default(), roster: Arc::default() });
         let hearing = Arc::downgrade(&gateway);
         gateway.bus.listen(Box::new(move |news| {
             if let Some(gateway) = hearing.upgrade() {
@@ -55,9 +55,9 @@ impl Gateway {
         gateway
     }
 
-    /// How often sending to a socket failed.
-    pub fn emit_errors(&self) -> &Arc<EmitErrors> {
-        &self.errors
+    /// What is counted of the sockets of this node.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Finds out what other nodes have stored without a word reaching this one, and delivers it. To be called every few seconds where other nodes

@@ -25,7 +25,7 @@ use crate::cluster::driver::Signals;
 
 pub use gateway::Gateway;
 pub use mount::{Limits, Sockets, Way};
-pub use outlet::EmitErrors;
+pub use outlet::Tally;
 
 /// What is under each namespace: the rooms of this node, and the way of signals to the others.
 type Adapter = CustomRedisAdapter<Emitter, Signals>;

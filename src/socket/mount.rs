@@ -19,7 +19,7 @@ use super::admit::{self, Door};
 use super::drain::Stay;
 use super::gate::{self, Gates};
 use super::gateway::{Floor, Gateway};
-use super::outlet::EmitErrors;
+use super::outlet::Tally;
 use super::roster::Roster;
 use super::tails::Tails;
 use super::{Adapter, SocketIo, SocketRef, abandon, head};
@@ -73,7 +73,7 @@ pub struct Sockets {
     tails: Arc<Tails>,
     places: PerAddress,
     gates: Arc<Gates>,
-    errors: Arc<EmitErrors>,
+    tally: Arc<Tally>,
     roster: Arc<Roster>,
     /// Whether sockets may stay. Every connection's task listens here, so that its end can be waited for.
     stay: Arc<watch::Sender<Stay>>,
@@ -103,8 +103,8 @@ impl Sockets {
             abandon::watched(routes, service).layer(from_fn(head::detach)).layer(from_fn_with_state(Arc::clone(&gates), gate::pace));
         let router = if any_origin { paced } else { paced.layer(from_fn_with_state(Arc::clone(&trust), check_origin)) };
         let (tails, places) = (Arc::clone(gateway.tails()), limits.sockets_per_address);
-        let (errors, roster) = (Arc::clone(gateway.emit_errors()), Arc::clone(gateway.roster()));
-        Self { io, is_alone, router, floors: Vec::new(), trust, tails, places, gates, errors, roster, stay: Arc::default() }
+        let (tally, roster) = (Arc::clone(gateway.tally()), Arc::clone(gateway.roster()));
+        Self { io, is_alone, router, floors: Vec::new(), trust, tails, places, gates, tally, roster, stay: Arc::default() }
     }
 
     /// Mounts a contract on the namespace of its base path, with and without a slash at its end.
@@ -118,7 +118,7 @@ impl Sockets {
                 tails: Arc::clone(&self.tails),
                 places: self.places.clone(),
                 gates: Arc::clone(&self.gates),
-                errors: Arc::clone(&self.errors),
+                tally: Arc::clone(&self.tally),
                 roster: Arc::clone(&self.roster),
                 stay: Arc::clone(&self.stay),
             });

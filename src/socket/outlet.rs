@@ -9,17 +9,41 @@ use socketioxide::{SendError, SocketError};
 use super::SocketRef;
 use super::inbox::Ack;
 use crate::dialect::wire::Frame;
+use crate::domain::figures::PerRealm;
+use crate::domain::principal::Realm;
 
 /// How often a full send buffer is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// How often sending failed on this node, since it started.
+/// What is counted of the sockets of this node.
 #[derive(Debug, Default)]
-pub struct EmitErrors {
-    /// Frames that found a full buffer; they were tried again.
+pub struct Tally {
+    /// Sockets that are open now.
+    pub open: PerRealm,
+    /// Frames that found a full buffer since the start; they were tried again.
     pub full: AtomicU64,
-    /// Frames that found their socket gone.
+    /// Frames that found their socket gone since the start.
     pub gone: AtomicU64,
+}
+
+/// One of the open sockets, until it is dropped.
+pub(super) struct Counted {
+    tally: Arc<Tally>,
+    realm: Realm,
+}
+
+impl Tally {
+    /// Counts a socket of this contract.
+    pub(super) fn count(self: &Arc<Self>, realm: Realm) -> Counted {
+        self.open.of(realm).fetch_add(1, Ordering::Relaxed);
+        Counted { tally: Arc::clone(self), realm }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.tally.open.of(self.realm).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What became of a frame.
@@ -37,12 +61,12 @@ pub(super) enum Sent {
 #[derive(Clone)]
 pub(super) struct Outlet {
     socket: SocketRef,
-    errors: Arc<EmitErrors>,
+    tally: Arc<Tally>,
 }
 
 impl Outlet {
-    pub(super) fn new(socket: SocketRef, errors: Arc<EmitErrors>) -> Self {
-        Self { socket, errors }
+    pub(super) fn new(socket: SocketRef, tally: Arc<Tally>) -> Self {
+        Self { socket, tally }
     }
 
     /// Puts a frame into the socket's buffer, if there is room.
@@ -50,11 +74,11 @@ impl Outlet {
         match self.socket.emit(frame.event, &*frame.payload) {
             Ok(()) => Sent::Buffered,
             Err(SendError::Socket(SocketError::InternalChannelFull)) => {
-                self.errors.full.fetch_add(1, Ordering::Relaxed);
+                self.tally.full.fetch_add(1, Ordering::Relaxed);
                 Sent::Full
             }
             Err(SendError::Socket(SocketError::Closed)) => {
-                self.errors.gone.fetch_add(1, Ordering::Relaxed);
+                self.tally.gone.fetch_add(1, Ordering::Relaxed);
                 Sent::Gone
             }
             Err(SendError::Serialize(error)) => {

@@ -56,6 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth/"]),
     ("axum", &["http/", "socket/", "app/", "dialect/support/rest", "dialect/operators/rest", "dialect/rooms/rest", "dialect/widget/rest"]),
     ("reqwest", &["webhook.rs"]),
+    ("prometheus_client", &["app/metrics.rs"]),
     ("clap", &["cli/"]),
     ("rpassword", &["cli/"]),
     ("serde", &["dialect/", "http/", "auth/", "socket/", "store/mongo/", "config/", "cluster/said.rs"]),

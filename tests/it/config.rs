@@ -108,6 +108,7 @@ fn values_of_a_wrong_type_or_range_are_refused() {
         ("SHUTDOWN_SECONDS", &["forever", "601"]),
         ("LOG_LEVEL", &["verbose", "helpline=loud"]),
         ("LOG_FORMAT", &["xml"]),
+        ("METRICS_ADDR", &["9464", ":9464", "metrics:9464", "127.0.0.1", "localhost:", "localhost:70000", "127.0.0.1:9464/metrics"]),
     ] {
         for value in values {
             let text = refused(&[(name, value)]);
@@ -123,6 +124,18 @@ fn values_of_a_wrong_type_or_range_are_refused() {
 fn zero_is_a_free_port_or_no_limit() {
     let config = good(&[("PORT", "0"), ("MAX_CONNECTIONS_PER_IP", "0"), ("MESSAGES_PER_MINUTE", "0")]);
     assert_eq!((config.port, config.limits.connections_per_ip, config.limits.messages_per_minute), (0, None, None));
+}
+
+#[test]
+fn metrics_are_nowhere_unless_it_is_said_and_open_ones_are_warned_of() {
+    assert_eq!(good(&[]).metrics, None);
+    for (text, read) in [("localhost:9464", "127.0.0.1:9464"), ("[::1]:0", "[::1]:0"), ("0.0.0.0:9464", "0.0.0.0:9464")] {
+        let config = good(&[("METRICS_ADDR", text)]);
+        assert_eq!(config.metrics.map(|at| at.to_string()).as_deref(), Some(read));
+        assert!(config.to_string().contains(&format!("METRICS_ADDR={read}\n")), "{config}");
+        let is_open = read.starts_with("0.0.0.0");
+        assert_eq!(warnings(&[("METRICS_ADDR", text)]).contains("METRICS_ADDR=0.0.0.0:9464: whoever reaches"), is_open, "{text}");
+    }
 }
 
 #[test]
@@ -240,6 +253,7 @@ fn the_summary_says_what_is_used_by_variable() {
         "TRUSTED_PROXIES=(none)",
         "MAX_CONNECTIONS_PER_IP=200",
         "LOG_DIR=(none)",
+        "METRICS_ADDR=(none)",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is missing in:\n{text}");
     }

@@ -1,4 +1,5 @@
 //! The documents of a dialect against its code: what is served stands in a table of `docs/dialects/<name>.md`, and what stands there is served.
+//! The same holds of `docs/METRICS.md`.
 //! The lists that the code keeps of its own calls and paths are held against its `match` and its routes, so that nothing is served beside them.
 
 use std::collections::BTreeSet;
@@ -6,6 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use helpline::dialect::{operators, rooms, support, widget};
+
+use crate::harness::metrics::{SHOWN, look};
+use crate::harness::shop::Shop;
 
 type Names = BTreeSet<String>;
 
@@ -101,6 +105,19 @@ fn the_table_of_contracts_is_up_to_date() {
     }
     let kept = read(Path::new("docs/dialects/README.md"));
     assert!(kept.contains(&table), "docs/dialects/README.md should hold this table:\n\n{table}");
+}
+
+/// Those of Redis are held against the table where there is a Redis (`cluster::metrics`).
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let shop = Shop::open(&[SHOWN]).await;
+    let documented: Names = documented_metrics().into_iter().filter(|name| !name.starts_with("helpline_redis_")).collect();
+    assert_eq!(differences("/metrics", &look(&shop.server).await.names(), "the document", &documented), "");
+}
+
+/// The names in the table of metrics.
+pub(crate) fn documented_metrics() -> Names {
+    column(&read(Path::new("docs/METRICS.md")), "## Metrics", "Metric")
 }
 
 /// Whether a line of a transcript asks for such a path, `GET /x/{id}`.

@@ -20,6 +20,7 @@ mod faults;
 mod harness;
 mod import;
 mod matrix;
+mod metrics;
 mod mounts;
 mod recency;
 mod rights;

@@ -58,6 +58,8 @@ async fn a_taken_port_is_named() {
     let port = server.address().port().to_string();
     let (status, said) = refused(&[("PORT", &port)]).await;
     assert!(status == 1 && said.contains(&port) && said.contains("PORT"), "{status}: {said}");
+    let (status, said) = refused(&[("PORT", "0"), ("METRICS_ADDR", &format!("127.0.0.1:{port}"))]).await;
+    assert!(status == 1 && said.contains(&port) && said.contains("METRICS_ADDR"), "{status}: {said}");
 }
 
 #[tokio::test]

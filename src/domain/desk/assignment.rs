@@ -236,7 +236,7 @@ impl Desk {
         let assignee = made.agent.clone();
         let content = Content::Assigned(made);
         let draft = Draft { session: session.id.clone(), id: record.id, at: self.now(), author, client_key: None, content };
-        match self.watched(self.store.append(draft).await.map_err(Into::into))? {
+        match self.watched(self.append(draft).await.map_err(Into::into))? {
             Appended::Stored(entry) | Appended::Duplicate(entry) => {
                 let entry = Arc::new(entry);
                 self.announce.appended(Arc::clone(&entry));

@@ -69,7 +69,7 @@ impl Desk {
         let (body, is_deletion) = said;
         let content = Content::Edited(Edit { message: message.id.clone(), body, is_deletion });
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
-        let (Appended::Stored(mut entry) | Appended::Duplicate(mut entry)) = self.store.append(draft).await? else {
+        let (Appended::Stored(mut entry) | Appended::Duplicate(mut entry)) = self.append(draft).await? else {
             return Err(Error::SessionEnded(session.id));
         };
         let changed = self.watched(self.carry_out_edit(&entry).await)?.ok_or(Error::MessageNotFound)?;

@@ -81,7 +81,7 @@ impl Desk {
         let Post { body, form, signed, reply_to, file, client_key } = post;
         let content = Content::Message(Message { body: body.clone(), form, signed, reply_to, file });
         let draft = Draft { session: session.id.clone(), id, at: self.now(), author, client_key, content };
-        let (entry, duplicate) = match self.store.append(draft).await? {
+        let (entry, duplicate) = match self.append(draft).await? {
             Appended::Stored(entry) => (entry, false),
             Appended::Duplicate(entry) if entry.body() == Some(&body) => (entry, true),
             Appended::Duplicate(_) => return Err(Error::ClientKeyReused),
@@ -148,7 +148,7 @@ impl Desk {
         let author = Person::new(session.realm, "system", Role::System);
         let content = Content::Message(Message { form: Form::Notice, ..body.into() });
         let draft = Draft { session: session.id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
-        match self.store.append(draft).await {
+        match self.append(draft).await {
             Ok(Appended::Stored(entry)) => self.announce.appended(Arc::new(entry)),
             Ok(Appended::Duplicate(_) | Appended::Ended) => {}
             Err(error) => tracing::warn!(session.id = %session.id, %error, "a line of the system could not be written"),

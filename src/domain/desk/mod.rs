@@ -26,12 +26,15 @@ mod tries;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use super::error::Error;
+use super::entry::Draft;
+use super::error::{Error, StoreError};
+use super::figures::Figures;
 use super::habits::Contracts;
 use super::ids::{ConnId, EntryId, LoginId, NodeId, SessionId};
 use super::ports::{Announce, Audience, Authority, Passwords, Signal};
-use super::store::Store;
+use super::store::{Appended, Store};
 use super::time::{Clock, Timestamp};
 
 use presence::Here;
@@ -50,7 +53,7 @@ pub use messages::{Post, Posted};
 pub use participants::{Known, NewRoom, Overview};
 pub use presence::Watch;
 pub use reading::{Filter, History, Reading, Resumed};
-pub use reports::Report;
+pub use reports::{Census, Report};
 pub use sessions::{Closed, Ending, Entered, Opened, Opening};
 
 /// Every call takes who is asking first, then what it is about. All checks happen here.
@@ -94,6 +97,7 @@ pub struct Desk {
     tries: Tries,
     /// Who looks at which session right now, as this node's connections say.
     viewers: Viewers,
+    figures: Figures,
 }
 
 /// How often a visitor may join a session, or read it from its beginning, in a minute: each costs a page of history.
@@ -161,6 +165,7 @@ impl Desk {
             openings: Rate::new(posts_per_minute.map(|_| OPENINGS_PER_MINUTE)),
             tries: Tries::default(),
             viewers: Viewers::default(),
+            figures: Figures::default(),
         }
     }
 
@@ -174,6 +179,19 @@ impl Desk {
         let (Signal::Joined { session, .. } | Signal::Left { session, .. } | Signal::Typing { session, .. }) = &signal else { return };
         let everybody = [Audience::Session(session.clone())];
         self.announce.signal(&everybody, signal, Some(&Audience::Connection(origin.clone())));
+    }
+
+    /// What this desk has counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Appends to a log as [`Store::append`] does, and counts it.
+    async fn append(&self, draft: Draft) -> Result<Appended, StoreError> {
+        let began = Instant::now();
+        let appended = self.store.append(draft).await;
+        self.figures.appended(began.elapsed(), &appended);
+        appended
     }
 
     /// Whether the store answers.

@@ -124,7 +124,7 @@ impl Desk {
         if let Some(body) = line {
             let (content, id) = (Content::Message(body.into()), EntryId::random());
             let draft = Draft { session: session.id.clone(), id, at: self.now(), author: creator, client_key: None, content };
-            if let Appended::Stored(entry) = self.store.append(draft).await? {
+            if let Appended::Stored(entry) = self.append(draft).await? {
                 let entry = Arc::new(entry);
                 self.announce.appended(Arc::clone(&entry));
                 self.note_activity(&session, &entry).await;

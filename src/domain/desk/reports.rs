@@ -24,7 +24,29 @@ pub struct Report {
     pub agents: Vec<Agent>,
 }
 
+/// How the installation stands, as its store says now.
+#[derive(Clone, Debug)]
+pub struct Census {
+    /// How many nodes are known, with this one.
+    pub nodes: usize,
+    /// How many sessions wait, of each contract in which sessions do.
+    pub waiting: Vec<(Realm, u64)>,
+}
+
 impl Desk {
+    /// How the installation stands, for whoever watches over it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the store does not answer, as [`Desk::ready`] finds it.
+    pub async fn census(&self) -> Result<Census, Error> {
+        self.ready().await?;
+        let mut waiting = Vec::new();
+        for realm in Realm::ALL.into_iter().filter(|r| !r.opens_active()) {
+            waiting.push((realm, self.store.count_waiting(realm).await?));
+        }
+        Ok(Census { nodes: self.store.list_nodes().await?.len(), waiting })
+    }
+
     /// The figures of the caller's realm.
     ///
     /// # Errors

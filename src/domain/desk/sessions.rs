@@ -256,7 +256,7 @@ impl Desk {
         let author = author.or_else(|| who.person().cloned()).unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
         let content = Content::Ended(reason);
         let draft = Draft { session: id.clone(), id: EntryId::random(), at, author, client_key: None, content };
-        let appended = self.store.append(draft).await?;
+        let appended = self.append(draft).await?;
         let is_new = matches!(appended, Appended::Stored(_));
         if let Appended::Stored(entry) = appended {
             self.announce.appended(Arc::new(entry));
@@ -279,7 +279,7 @@ impl Desk {
         let author = who.person().cloned().unwrap_or_else(|| Person::new(session.realm, "system", Role::System));
         let content = Content::Opened(Arc::from(label));
         let draft = Draft { session: id.clone(), id: EntryId::random(), at: self.now(), author, client_key: None, content };
-        if let Appended::Stored(entry) = self.store.append(draft).await? {
+        if let Appended::Stored(entry) = self.append(draft).await? {
             let (seq, at) = (entry.seq(), entry.at);
             // It is stored: everybody hears of it, whatever becomes of the document, which the same call sets right again.
             self.announce.appended(Arc::new(entry));

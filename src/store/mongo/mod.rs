@@ -99,6 +99,10 @@ impl Store for Mongo {
         limited("list_waiting", sessions::list_waiting(&self.sessions, realm, limit)).await
     }
 
+    async fn count_waiting(&self, realm: Realm) -> Result<u64, StoreError> {
+        limited("count_waiting", sessions::count_waiting(&self.sessions, realm)).await
+    }
+
     async fn list_open(&self, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
         limited("list_open", sessions::list_open(&self.sessions, after, limit)).await
     }

@@ -83,6 +83,10 @@ pub(super) async fn list_waiting(sessions: &Collection<Document>, realm: Realm, 
     list(sessions, filter, doc! { "createdAt": 1, "_id": 1 }, limit).await
 }
 
+pub(super) async fn count_waiting(sessions: &Collection<Document>, realm: Realm) -> Result<u64, StoreError> {
+    Ok(sessions.count_documents(doc! { "realm": realm.name(), "status": Status::Waiting.name() }).await?)
+}
+
 pub(super) async fn list_open(sessions: &Collection<Document>, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
     let mut filter = doc! { "status": open() };
     match after.map(|a| id(a.as_str())) {

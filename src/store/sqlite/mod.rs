@@ -74,6 +74,10 @@ impl Store for Sqlite {
         self.readers.run(move |conn| sessions::list_waiting(conn, realm, limit)).await
     }
 
+    async fn count_waiting(&self, realm: Realm) -> Result<u64, StoreError> {
+        self.readers.run(move |conn| sessions::count_waiting(conn, realm)).await
+    }
+
     async fn list_open(&self, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
         let after = after.cloned();
         self.readers.run(move |conn| sessions::list_open(conn, after.as_ref(), limit)).await

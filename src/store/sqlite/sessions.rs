@@ -91,6 +91,12 @@ pub(super) fn list_waiting(conn: &Connection, realm: Realm, limit: u32) -> Resul
     rows::list(conn, sql, params![realm.name(), limit], rows::session)
 }
 
+/// How many sessions wait.
+pub(super) fn count_waiting(conn: &Connection, realm: Realm) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM sessions WHERE status = 'waiting' AND realm = ?1";
+    Ok(conn.prepare_cached(sql)?.query_row([realm.name()], |row| row.get(0))?)
+}
+
 /// Sessions that are not ended, by id.
 pub(super) fn list_open(conn: &Connection, after: Option<&SessionId>, limit: u32) -> Result<Vec<Session>, StoreError> {
     // Every id is at least the empty text, so the first page needs no statement of its own.

@@ -8,6 +8,7 @@ mod healing;
 mod jitter;
 mod killed_node;
 mod logins;
+mod metrics;
 mod nodes;
 mod owners;
 mod person;

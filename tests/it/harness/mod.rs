@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod http;
+pub(crate) mod metrics;
 pub(crate) mod pattern;
 pub(crate) mod raw;
 pub(crate) mod replay;

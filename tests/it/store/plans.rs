@@ -152,6 +152,7 @@ impl Calls<'_> {
         let ids: Vec<SessionId> = waiting.iter().map(|s| s.id.clone()).collect();
         call!(self.find_session(first)).unwrap();
         assert_eq!(call!(self.list_waiting(Realm::Rooms, PAGE)).len(), waiting.len());
+        assert_eq!(call!(self.count_waiting(Realm::Rooms)), waiting.len() as u64);
         assert_eq!(call!(self.list_open(None, PAGE)).len(), waiting.len());
         call!(self.list_open(Some(first), PAGE));
         assert_eq!(call!(self.list_of_agent(&agent.id, None, PAGE)).len(), PAGE as usize);

@@ -114,6 +114,8 @@ pub(super) async fn waiting_sessions_are_listed_oldest_first(store: Arc<dyn Stor
     assert_eq!(store.list_waiting(Realm::Support, 100).await.unwrap(), waiting);
     assert_eq!(store.list_waiting(Realm::Support, 2).await.unwrap(), waiting[..2]);
     assert_eq!(store.list_waiting(Realm::Support, 0).await.unwrap(), []);
+    assert_eq!(store.count_waiting(Realm::Support).await.unwrap(), waiting.len() as u64);
+    assert_eq!(store.count_waiting(Realm::Rooms).await.unwrap(), 0);
 }
 
 pub(super) async fn open_sessions_are_paged_by_id(store: Arc<dyn Store>) {
