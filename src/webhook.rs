@@ -119,6 +119,8 @@ impl Announce for Webhook {
             Signal::Said { session, entry } => Some(Note { session: Arc::clone(session), said: Some(Arc::clone(entry)) }),
             Signal::Joined { .. }
             | Signal::Left { .. }
+            | Signal::Came { .. }
+            | Signal::Went { .. }
             | Signal::Typing { .. }
             | Signal::Receipt { .. }
             | Signal::Reassigned { .. }

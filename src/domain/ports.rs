@@ -52,6 +52,25 @@ pub enum Signal {
         /// Why, in Socket.IO's own words.
         reason: &'static str,
     },
+    /// Somebody came with his first connection whose contract tells that by itself, and not by who looks at a session: for those of another contract
+    /// in a session with him.
+    Came {
+        /// The session.
+        session: SessionId,
+        /// Who.
+        person: Person,
+        /// When.
+        at: Timestamp,
+    },
+    /// The same of somebody who went with his last connection.
+    Went {
+        /// The session.
+        session: SessionId,
+        /// Who.
+        person: Person,
+        /// When.
+        at: Timestamp,
+    },
     /// A person began or stopped typing.
     Typing {
         /// The session.

@@ -139,6 +139,11 @@ impl Session {
         self.realm == realm || self.kind == SessionKind::Support
     }
 
+    /// Whether somebody of another contract answers it.
+    pub fn is_answered_elsewhere(&self) -> bool {
+        self.agent.as_ref().is_some_and(|a| a.id.realm() != self.realm)
+    }
+
     /// Whether nobody answers it, so that whoever may answer it can take it. One that is active and has no agent is in an inbox of all.
     pub fn is_free(&self) -> bool {
         match self.status {

@@ -181,6 +181,7 @@ impl Conn {
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), "socket connected");
         self.open(&desk, conversation.as_mut()).await;
         let reason = self.serve(&desk, conversation.as_mut(), &mut inbox).await;
+        self.stop_typing(&desk, |_, _| true);
         let leaving = AssertUnwindSafe(conversation.closed(&desk, &*self, reason)).catch_unwind().await;
         if leaving.is_err() {
             tracing::error!(conn.id = %self.id, "a panic while a socket left");
@@ -190,7 +191,6 @@ impl Conn {
         for session in joined {
             self.leave(&desk, &session).await;
         }
-        self.stop_typing(&desk, |_, _| true);
         tracing::debug!(conn.id = %self.id, dialect = self.dialect.realm().name(), reason, "socket gone");
     }
 

@@ -46,10 +46,12 @@ pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
 /// How operators, or the others in a session, learn of a signal.
 pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
     match signal {
+        // Of whom his coming and going is told, what he looks at is not.
+        Signal::Joined { person, .. } | Signal::Left { person, .. } if person.realm.keeps_logins() => None,
         Signal::Joined { session, person, at } if person.role == Role::Agent => {
             Some(operator_joined(session, (&person.id, person.name.as_deref()), *at, None))
         }
-        Signal::Left { session, person, at, .. } => (person.role != Role::System).then(|| {
+        Signal::Left { session, person, at, .. } | Signal::Went { session, person, at } => (person.role != Role::System).then(|| {
             let who = json!({
                 "sessionId": session.as_str(), "participantType": sender_type(person.role), "participantId": person.id,
                 "timestamp": at.iso(),

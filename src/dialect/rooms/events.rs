@@ -53,8 +53,8 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
             let changed = json!({"userId": agent.id.in_realm(), "status": agent_status(agent), "timestamp": at.iso()});
             Some(Frame::new("user-status-changed", &changed))
         }
-        // Sessions are not shared.
-        Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } => None,
+        // Sessions are not shared; who comes and goes is told by his presence.
+        Signal::Opened { .. } | Signal::Said { .. } | Signal::Availability { .. } | Signal::Came { .. } | Signal::Went { .. } => None,
     }
 }
 

@@ -6,7 +6,10 @@ use super::user_type;
 use super::views::MessageView;
 use crate::dialect::wire::Frame;
 use crate::domain::entry::{Content, Entry};
+use crate::domain::ids::SessionId;
 use crate::domain::ports::Signal;
+use crate::domain::principal::Person;
+use crate::domain::time::Timestamp;
 
 /// How the sockets of a session learn of an entry. Re-openings and changes have no word; there are none in this contract's own sessions.
 pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
@@ -31,20 +34,17 @@ pub(super) fn of_entry(entry: &Entry) -> Option<Frame> {
 /// How the others in a session learn of a signal.
 pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
     Some(match signal {
-        Signal::Joined { session, person, at } => Frame::new(
+        // Of whom his coming and going is told, what he looks at is not.
+        Signal::Joined { person, .. } | Signal::Left { person, .. } if person.realm.keeps_logins() => return None,
+        Signal::Joined { session, person, at } | Signal::Came { session, person, at } => Frame::new(
             "user_joined",
             &json!({
                 "userId": person.id, "userType": user_type(person.role), "timestamp": at.iso(),
                 "userName": person.name, "sessionId": session.as_str(),
             }),
         ),
-        Signal::Left { session, person, at, reason } => Frame::new(
-            "user_left",
-            &json!({
-                "userId": person.id, "userType": user_type(person.role), "reason": reason, "timestamp": at.iso(),
-                "userName": person.name, "sessionId": session.as_str(),
-            }),
-        ),
+        Signal::Left { session, person, at, reason } => left(session, person, (reason, *at)),
+        Signal::Went { session, person, at } => left(session, person, ("offline", *at)),
         Signal::Typing { session, person, is_typing, .. } => Frame::new(
             "user_typing",
             &json!({
@@ -55,6 +55,14 @@ pub(super) fn of_signal(signal: &Signal) -> Option<Frame> {
         // The rest has no word.
         _ => return None,
     })
+}
+
+fn left(session: &SessionId, person: &Person, (reason, at): (&str, Timestamp)) -> Frame {
+    let who = json!({
+        "userId": person.id, "userType": user_type(person.role), "reason": reason, "timestamp": at.iso(),
+        "userName": person.name, "sessionId": session.as_str(),
+    });
+    Frame::new("user_left", &who)
 }
 
 /// The contract's `error` event.

@@ -8,15 +8,26 @@ use super::callers::allow_staff;
 use crate::domain::account::{Account, AccountChange};
 use crate::domain::agent::Availability;
 use crate::domain::error::Error;
+use crate::domain::habits::Contracts;
 use crate::domain::ids::{AccountId, AgentId, ConnId};
 use crate::domain::ports::{Audience, SignUp, Signal};
 use crate::domain::principal::{Peer, Person, Principal, Realm, Role};
+use crate::domain::session::Session;
 
 /// How many of a person's sessions hear whether he is there.
 const SHARED_LIMIT: u32 = 500;
 
 /// How many accounts are listed at most.
 const LIST_LIMIT: u32 = 1_000;
+
+/// Why it changed whether a person is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// The first connection came.
+    Came,
+    /// The last one went.
+    Went,
+}
 
 /// An account that is wanted.
 #[derive(Clone, Debug)]
@@ -161,14 +172,14 @@ impl Desk {
         }
         let known = self.store.find_account(id).await?.filter(|a| a.realm == who.realm()).ok_or(Error::AccountNotFound)?;
         let turn = self.comings.take(&known.person().key().into()).await;
-        let account = self.change_status(&known, status).await?;
+        let account = self.change_status(&known, status, None).await?;
         drop(turn);
         self.serve_queue_of(&account, status).await?;
         Ok(account)
     }
 
     /// Stores how the account's person stands, and then tells it: in other contracts as the agent's record has it, which is offline without connections.
-    async fn change_status(&self, account: &Account, status: Availability) -> Result<Account, Error> {
+    async fn change_status(&self, account: &Account, status: Availability, passage: Option<Passage>) -> Result<Account, Error> {
         let now = self.now();
         let change = AccountChange { status: Some(status), seen_at: Some(now) };
         let account = self.store.change_account(&account.id, &change, now).await?.ok_or(Error::AccountNotFound)?;
@@ -177,10 +188,25 @@ impl Desk {
         let mut to = vec![Audience::Agents(account.realm), Audience::Person(person.key().into())];
         if account.realm.has_participants() {
             let shared = self.store.list_of_person(&person.key(), SHARED_LIMIT).await?;
+            if let Some(passage) = passage.filter(|_| self.contracts == Contracts::Together) {
+                self.tell_elsewhere(&shared, &person, passage);
+            }
             to.extend(shared.into_iter().filter(|s| s.realm == account.realm).map(|session| Audience::Session(session.id)));
         }
         self.announce.signal(&to, Signal::Presence { person, status, at: now }, None);
         Ok(account)
+    }
+
+    /// Tells the person's coming or going to those of other contracts in these sessions.
+    fn tell_elsewhere(&self, shared: &[Session], person: &Person, passage: Passage) {
+        for session in shared.iter().filter(|s| s.is_answered_elsewhere()) {
+            let (id, person, at) = (session.id.clone(), person.clone(), self.now());
+            let signal = match passage {
+                Passage::Came => Signal::Came { session: id, person, at },
+                Passage::Went => Signal::Went { session: id, person, at },
+            };
+            self.announce.signal(&[Audience::Session(session.id.clone())], signal, None);
+        }
     }
 
     /// A login makes the account's person be online. Where he is connected and said otherwise that is told; else his first connection tells it.
@@ -188,7 +214,7 @@ impl Desk {
         let (key, now) = (account.person().key(), self.now());
         let turn = self.comings.take(&key.as_str().into()).await;
         if account.status != Availability::Online && self.is_present(&key).await? {
-            self.change_status(account, Availability::Online).await?;
+            self.change_status(account, Availability::Online, None).await?;
             drop(turn);
             return self.serve_queue_of(account, Availability::Online).await;
         }
@@ -202,8 +228,9 @@ impl Desk {
     /// [`Error::Unavailable`].
     pub async fn person_arrived(&self, person: &Person, conn: &ConnId) -> Result<(), Error> {
         let turn = self.comings.take(&person.key().into()).await;
+        let passage = (!self.is_present(&person.key()).await?).then_some(Passage::Came);
         self.note_arrival(&person.key(), conn).await?;
-        let account = self.person_is_there(person).await?;
+        let account = self.person_is_there(person, passage).await?;
         drop(turn);
         match account {
             Some(account) => self.serve_queue_of(&account, Availability::Online).await,
@@ -212,13 +239,13 @@ impl Desk {
     }
 
     /// Notes that the person is there, and answers its account.
-    pub(super) async fn person_is_there(&self, person: &Person) -> Result<Option<Account>, Error> {
+    pub(super) async fn person_is_there(&self, person: &Person, passage: Option<Passage>) -> Result<Option<Account>, Error> {
         let Some(account) = self.find_account(person).await? else { return Ok(None) };
         if takes_sessions(&account) {
             let agent = self.enlist(&account).await?;
             self.store.set_attended(&agent.id, true, self.now()).await?;
         }
-        self.change_status(&account, Availability::Online).await.map(Some)
+        self.change_status(&account, Availability::Online, passage).await.map(Some)
     }
 
     /// Forgets a connection; with the last one the person is offline.
@@ -241,7 +268,7 @@ impl Desk {
                 self.tell_availability(gone, true, None).await;
             }
         }
-        self.change_status(&account, Availability::Offline).await.map(drop)
+        self.change_status(&account, Availability::Offline, Some(Passage::Went)).await.map(drop)
     }
 
     /// An agent who is there takes new sessions as he declares.

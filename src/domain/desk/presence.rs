@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Desk;
+use super::accounts::Passage;
 use super::participants::Known;
 use crate::domain::account::Account;
 use crate::domain::agent::Availability;
@@ -243,7 +244,7 @@ impl Desk {
     /// The person with this key was taken for gone, and is there.
     pub(super) async fn welcome_back(&self, who: &str) -> Result<(), Error> {
         match person_of(who) {
-            Some(person) => match self.person_is_there(&person).await? {
+            Some(person) => match self.person_is_there(&person, Some(Passage::Came)).await? {
                 Some(account) => self.serve_queue_of(&account, Availability::Online).await,
                 None => Ok(()),
             },

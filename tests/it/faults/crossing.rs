@@ -9,7 +9,7 @@ use helpline::domain::desk::{Desk, NewAccount, Opening, Policy, Post};
 use helpline::domain::entry::{Body, Content, Draft};
 use helpline::domain::error::Error;
 use helpline::domain::habits::Contracts;
-use helpline::domain::ids::{AccountId, AgentId, EntryId, SessionId};
+use helpline::domain::ids::{AccountId, AgentId, ConnId, EntryId, SessionId};
 use helpline::domain::ports::Announce;
 use helpline::domain::principal::{Peer, Person, Principal, Realm, Role};
 use helpline::domain::session::{Session, Status};
@@ -208,6 +208,32 @@ async fn where_contracts_are_apart_nobody_hears_of_an_agent_of_another_one() {
     };
     assert_eq!(told(Contracts::Together).await, [own.id.clone(), other.id.clone()]);
     assert_eq!(told(Contracts::Apart).await, [own.id]);
+}
+
+#[tokio::test]
+async fn others_hear_of_the_first_connection_and_of_the_last_in_sessions_that_cross() {
+    let floor = Floor::open().await;
+    let ((who, account), operator) = (floor.colleague("ada").await, floor.operator("o1").await);
+    let (crossing, taken) = (floor.start(&WIDGET, "v1").await.id, floor.start(&WIDGET, "v2").await.id);
+    let ada = who.person().expect("a person");
+    for id in [&crossing, &taken] {
+        floor.desk.give_session(&who, id, &account, "").await.expect("a session");
+    }
+    floor.desk.take_session(&OPERATORS, &operator, &taken, (None, None)).await.expect("a session");
+    for (contracts, expected) in
+        [(Contracts::Together, vec![(crossing.clone(), true), (crossing.clone(), false)]), (Contracts::Apart, vec![])]
+    {
+        let ear = Arc::new(Ear::default());
+        let policy = Policy { contracts, ..Policy::default() };
+        let nodes = [(); 2].map(|()| desk_telling(Arc::clone(&floor.store), Arc::clone(&ear) as Arc<dyn Announce>, policy));
+        let (phone, laptop) = (ConnId::random(), ConnId::random());
+        nodes[0].person_arrived(ada, &phone).await.expect("an arrival");
+        nodes[1].person_arrived(ada, &laptop).await.expect("an arrival");
+        nodes[0].declare_status(&who, &account, Availability::Busy).await.expect("a status");
+        nodes[0].person_left(ada, &phone).await.expect("a departure");
+        nodes[1].person_left(ada, &laptop).await.expect("a departure");
+        assert_eq!(ear.passages(), expected);
+    }
 }
 
 #[tokio::test]

@@ -46,13 +46,17 @@ fn ports(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Ports {
     Ports { store, announce, authority: authority(), passwords: Arc::new(Hasher::default()), clock: Arc::new(SystemClock) }
 }
 
-/// Hears how agents stand, in order, and in which sessions.
+/// Hears how agents stand, in order, and in which sessions; and in which sessions somebody comes (`true`) or goes.
 #[derive(Default)]
-pub(crate) struct Ear(Mutex<Vec<(Availability, Vec<SessionId>)>>);
+pub(crate) struct Ear(Mutex<Vec<(Availability, Vec<SessionId>)>>, Mutex<Vec<(SessionId, bool)>>);
 
 impl Ear {
     pub(crate) fn heard(&self) -> Vec<Availability> {
         self.0.lock().expect("an ear").iter().map(|(availability, _)| *availability).collect()
+    }
+
+    pub(crate) fn passages(&self) -> Vec<(SessionId, bool)> {
+        self.1.lock().expect("an ear").clone()
     }
 
     pub(crate) fn last_sessions(&self) -> Vec<SessionId> {
@@ -64,9 +68,15 @@ impl Announce for Ear {
     fn appended(&self, _: Arc<Entry>) {}
 
     fn signal(&self, to: &[Audience], signal: Signal, _: Option<&Audience>) {
-        let Signal::Availability { agent, .. } = signal else { return };
         let session = |audience: &Audience| if let Audience::Session(id) = audience { Some(id.clone()) } else { None };
-        self.0.lock().expect("an ear").push((agent.availability, to.iter().filter_map(session).collect()));
+        match signal {
+            Signal::Availability { agent, .. } => {
+                self.0.lock().expect("an ear").push((agent.availability, to.iter().filter_map(session).collect()));
+            }
+            Signal::Came { session, .. } => self.1.lock().expect("an ear").push((session, true)),
+            Signal::Went { session, .. } => self.1.lock().expect("an ear").push((session, false)),
+            _ => {}
+        }
     }
 
     fn summon(&self, _: &str, _: &SessionId, _: u64) {}
