@@ -43,7 +43,7 @@ use origins::cors;
 use parts::{Cluster, Opened, authority, cluster, open_store, trust};
 
 pub use crate::import::Origin;
-pub use parts::{Use, back_up, desk_over, open_desk, take_over};
+pub use parts::{Use, back_up, desk_over, take_over, with_desk};
 
 /// Over what part of `SHUTDOWN_SECONDS` sockets are sent to other nodes.
 const DRAIN_SHARE: f64 = 0.6;
@@ -113,6 +113,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     if let Err(error) = node.desk.give_up_watch().await {
         tracing::warn!(%error, "other nodes take this one for alive until its lease ends");
     }
+    node.desk.close().await;
     node.say_stopped();
     Ok(())
 }

@@ -35,15 +35,19 @@ const LEGACY_TOKENS_MS: i64 = 30 * 24 * 3_600 * 1_000;
 /// What may lie in a folder without a database before the first start.
 const OURS: [&str; 3] = ["helpline.lock", "jwt-secret", "lost+found"];
 
-/// A desk without sockets, for the command line. It shares the store with a server that may be running.
+/// Does this work of the command line at a desk without sockets. It shares the store with a server that may be running, and is closed whatever becomes
+/// of the work.
 ///
 /// It knows no credentials: what only a server needs, its secret and the date of its first start, is not made by a command.
 ///
 /// # Errors
-/// Whatever keeps the store from opening.
-pub async fn open_desk(config: &Config, usage: Use) -> anyhow::Result<Arc<Desk>> {
+/// Whatever keeps the store from opening; those of the work.
+pub async fn with_desk<T>(config: &Config, usage: Use, work: impl AsyncFnOnce(&Desk) -> anyhow::Result<T>) -> anyhow::Result<T> {
     // The lock is held while a database is made, and not longer: a server may start beside a command.
-    Ok(Arc::new(desk_over(open_store(config, usage).await?.store)))
+    let desk = desk_over(open_store(config, usage).await?.store);
+    let done = work(&desk).await;
+    desk.close().await;
+    done
 }
 
 /// The same over a store that is open already.
@@ -85,7 +89,7 @@ pub async fn take_over(
     is_dry: bool,
     tell: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Report> {
-    // As in `open_desk`, the lock is not held longer than a database is made.
+    // As in `with_desk`, the lock is not held longer than a database is made.
     let store = if is_dry {
         None
     } else {
@@ -93,7 +97,11 @@ pub async fn take_over(
         Some(open_store(config, Use::Founding).await?.store)
     };
     let wish = import::Wish { from, target: store.as_deref(), now: SystemClock.now() };
-    import::run(wish, tell).await.context("cannot import")
+    let report = import::run(wish, tell).await.context("cannot import");
+    if let Some(store) = &store {
+        store.close().await.context("the database was not closed; nothing is lost")?;
+    }
+    report
 }
 
 /// Fan-out where nobody listens, and the judge where nobody shows a credential.

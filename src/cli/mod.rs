@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Store, Warning};
 use crate::domain::account::{LEAST_PASSWORD, PASSWORD_LIMIT, is_email, is_password};
-use crate::domain::desk::NewAccount;
+use crate::domain::desk::{Desk, NewAccount};
 use crate::domain::error::{Error, StoreError};
 use crate::domain::ids::SessionId;
 use crate::domain::principal::Realm;
@@ -215,27 +215,29 @@ fn check_config(config: &Config, warnings: &[Warning]) -> ExitCode {
 
 /// Answers the id of the account.
 async fn create_admin(config: &Config, realm: Realm, (email, password): (&str, &Secret), name: Option<&str>) -> anyhow::Result<String> {
-    let desk = app::open_desk(config, app::Use::Founding).await?;
-    match desk.create_account(NewAccount::of_staff(realm, email, password.expose(), name)).await {
+    let create = async |desk: &Desk| match desk.create_account(NewAccount::of_staff(realm, email, password.expose(), name)).await {
         Err(Error::AccountExists) => anyhow::bail!("{email} has an account in {} already; it was not changed", realm.name()),
         made => Ok(made.context("cannot store the account")?.id.to_string()),
-    }
+    };
+    app::with_desk(config, app::Use::Founding, create).await
 }
 
 /// Answers the id of the account.
 async fn change_password(config: &Config, realm: Realm, (email, password): (&str, &Secret)) -> anyhow::Result<String> {
-    let desk = app::open_desk(config, app::Use::Shared).await?;
-    match desk.change_password(realm, email, password.expose()).await {
+    let change = async |desk: &Desk| match desk.change_password(realm, email, password.expose()).await {
         Err(Error::AccountNotFound) => anyhow::bail!("{email} has no account in {}", realm.name()),
         changed => Ok(changed.context("cannot store the password")?.id.to_string()),
-    }
+    };
+    app::with_desk(config, app::Use::Shared, change).await
 }
 
 /// Answers the id by which the contract knows the agent.
 async fn add_agent(config: &Config, realm: Realm, (name, email): (&str, Option<&str>), capacity: u32) -> anyhow::Result<String> {
-    let desk = app::open_desk(config, app::Use::Shared).await?;
-    let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
-    Ok(agent.id.in_realm().to_owned())
+    let add = async |desk: &Desk| {
+        let agent = desk.add_agent(realm, name, email, capacity).await.context("cannot store the agent")?;
+        Ok(agent.id.in_realm().to_owned())
+    };
+    app::with_desk(config, app::Use::Shared, add).await
 }
 
 /// The database that the server is to work on, where that is on MongoDB.

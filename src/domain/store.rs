@@ -115,6 +115,9 @@ pub struct Totals {
 /// On [`StoreError::Timeout`] or [`StoreError::Unavailable`] of a write the outcome is unknown, and repeating it is harmless.
 #[async_trait]
 pub trait Store: Attachments + Presences {
+    /// Leaves everything in order before the process ends: nothing may be asked of the store afterwards, and nothing is lost without it.
+    async fn close(&self) -> Result<(), StoreError>;
+
     // Sessions.
 
     /// Stores a new session, unless it is stored already, or it is open and one that was stored under the same key is open; then that one is answered.

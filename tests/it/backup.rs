@@ -90,6 +90,25 @@ async fn what_was_acknowledged_before_a_backup_under_load_is_in_it() {
     writers.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_of_a_server_that_was_stopped_is_one_file() {
+    let (mut shop, place) = (Shop::open(&[]).await, TempDir::new().unwrap());
+    let session = shop.session("u1").await.id;
+    let noted = Acknowledged::default();
+    let client = shop.join(&session, "u1", "user").await;
+    let mut writer = JoinSet::new();
+    writer.spawn(write_on(session, client, Arc::clone(&noted)));
+    let said = acknowledged(&noted, 50).await;
+    writer.shutdown().await;
+    shop.server.terminate().await;
+    assert_eq!(shop.server.exit_code().await, Some(0));
+    let beside = shop.server.data().join("helpline.db-wal");
+    assert_eq!(std::fs::metadata(&beside).map_or(0, |log| log.len()), 0);
+    std::fs::copy(shop.server.data().join("helpline.db"), place.path().join("helpline.db")).unwrap();
+    let restored = Shop::open(&[("DATA_DIR", place.path().to_str().unwrap())]).await;
+    holds(&restored, &said).await;
+}
+
 /// A server of `rooms`, and who is logged in there.
 async fn house(env: &[(&str, &str)]) -> (Server, String) {
     let all: Vec<(String, String)> = env.iter().chain(&[("MOUNTS", "rooms@/")]).map(|(k, v)| ((*k).into(), (*v).into())).collect();

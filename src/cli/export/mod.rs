@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::app;
 use crate::config::Config;
-use crate::domain::desk::Exported;
+use crate::domain::desk::{Desk, Exported};
 use crate::domain::entry::Head;
 use crate::domain::error::Error;
 use crate::domain::ids::SessionId;
@@ -54,7 +54,10 @@ impl Format {
 /// # Errors
 /// No such session; whatever keeps the store from being read, or standard output from being written.
 pub(super) async fn run(config: &Config, id: &SessionId, format: Format) -> anyhow::Result<()> {
-    let desk = app::open_desk(config, app::Use::Shared).await?;
+    app::with_desk(config, app::Use::Shared, async |desk| export(desk, id, format).await).await
+}
+
+async fn export(desk: &Desk, id: &SessionId, format: Format) -> anyhow::Result<()> {
     let (session, head) = match desk.session_to_export(id).await {
         Err(Error::SessionNotFound) => anyhow::bail!("there is no session {id}"),
         found => found.context("cannot read the session")?,

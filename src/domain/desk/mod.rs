@@ -194,6 +194,13 @@ impl Desk {
         appended
     }
 
+    /// Leaves the store in order before the process ends. This desk can do nothing afterwards.
+    pub async fn close(&self) {
+        if let Err(error) = self.store.close().await {
+            tracing::warn!(%error, "the store was left as it was; nothing is lost");
+        }
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors

@@ -87,6 +87,17 @@ async fn within<T>(limit: Duration, what: &'static str, work: impl Future<Output
 
 #[async_trait]
 impl Store for Mongo {
+    /// Ends the driver's sessions and connections; where the process ends without, the driver panics now and then.
+    async fn close(&self) -> Result<(), StoreError> {
+        // It does not wait for cursors that somebody may still hold.
+        let closed = self.database.client().clone().shutdown().immediate(true);
+        within(PING_LIMIT, "close", async {
+            closed.await;
+            Ok(())
+        })
+        .await
+    }
+
     async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
         limited("insert_session", sessions::insert(&self.sessions, session, key)).await
     }

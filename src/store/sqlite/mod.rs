@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use tokio::time::timeout;
 
 use crate::domain::account::{Account, AccountChange, Login, PasswordHash};
@@ -60,6 +61,16 @@ pub struct Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
+    /// Carries the write-ahead log over into the database and empties it, so that the file alone holds everything, and the next start reads no log.
+    /// Where another process works on the database, that is left to it.
+    async fn close(&self) -> Result<(), StoreError> {
+        let carry_over = |conn: &Connection| {
+            conn.busy_timeout(Duration::ZERO)?;
+            Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?)
+        };
+        self.readers.run(carry_over).await
+    }
+
     async fn insert_session(&self, session: &Session, key: Option<&str>) -> Result<Inserted, StoreError> {
         let (session, key) = (session.clone(), key.map(str::to_owned));
         self.writer.run(move |conn| sessions::insert(conn, &session, key.as_deref())).await

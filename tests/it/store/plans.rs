@@ -140,6 +140,8 @@ pub(super) async fn call_all(store: &dyn Store, filled: &Filled, began: &dyn Fn(
     calls.accounts().await;
     calls.attachments().await;
     calls.presences().await;
+    noted("close");
+    store.close().await.unwrap();
     let called = called.into_inner();
     for method in PORT.iter().flat_map(|source| source.split("async fn ").skip(1)).filter_map(|rest| rest.split('(').next()) {
         assert!(called.contains(&method), "{method} of the port is not called here");
