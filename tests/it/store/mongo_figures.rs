@@ -1,6 +1,9 @@
 //! Figures over all sessions: the log of one that is over is asked once, and what it holds is counted as long as the session stays as it was.
 
+use std::time::Duration;
+
 use bson::{Document, doc};
+use futures_util::future::join_all;
 use helpline::domain::entry::{Content, Draft};
 use helpline::domain::ids::SessionId;
 use helpline::domain::principal::{Person, Realm, Role};
@@ -8,6 +11,7 @@ use helpline::domain::session::Session;
 use helpline::domain::store::{Store, Totals};
 use helpline::domain::time::Timestamp;
 use helpline::store::mongo::Mongo;
+use tokio::time::{Instant, interval_at};
 
 use super::mongo_only::overheard;
 use super::mongo_server::{end, message, on_database, stored};
@@ -87,6 +91,27 @@ async fn sessions_of_an_earlier_version_and_of_a_log_that_is_behind_are_counted_
         }
         stored(&store, message(&behind, "more")).await;
         assert_eq!(totals(&store).await.messages, 4);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_who_ask_at_once_are_told_the_same() {
+    on_database(|place| async move {
+        let store = place.open().await;
+        for n in 0..40 {
+            said(&store, &n.to_string(), 2, true).await;
+        }
+        // Some of them add up before another one keeps what the logs hold, and look for the others after it.
+        let asking = (0..20).map(|n| {
+            let store = &store;
+            async move {
+                let mut later = interval_at(Instant::now() + Duration::from_millis(n), Duration::from_secs(60));
+                later.tick().await;
+                totals(store).await.messages
+            }
+        });
+        assert_eq!(join_all(asking).await, [80; 20]);
     })
     .await;
 }
